@@ -1,0 +1,80 @@
+"""Demo upstreams: one loopback server for each flavour, replaying its recordings at their pace."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+from aiohttp import web
+
+from proxy.demo.flavour import RECORDINGS, Answer, Flavour
+
+#: They stand in for strangers' servers on this machine only.
+HOST = "127.0.0.1"
+
+
+@dataclass(frozen=True, slots=True)
+class RunningDemos:
+    """Servers that listen until `close`. `addresses`: flavour ─▶ `http://127.0.0.1:port`."""
+
+    addresses: Mapping[str, str]
+    _runners: tuple[web.ServerRunner, ...]
+
+    async def close(self) -> None:
+        """Stops listening and breaks what is still being sent."""
+        await asyncio.gather(*(runner.cleanup() for runner in self._runners))
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        await self.close()
+
+
+async def start_demos(flavours: Iterable[str], *, pace: float = 1.0) -> RunningDemos:
+    """Starts a server for each flavour on a free port. `pace` multiplies the recorded waits; 0 sends at once.
+
+    Raises KeyError for a flavour that does not exist.
+    """
+    addresses: dict[str, str] = {}
+    runners: list[web.ServerRunner] = []
+    for name in dict.fromkeys(flavours):
+        folder = RECORDINGS / name
+        if not (folder / "flavour.yaml").is_file():
+            raise KeyError(name)
+        runner = web.ServerRunner(web.Server(_Replayer(Flavour(folder), pace), handler_cancellation=True), shutdown_timeout=0)
+        await runner.setup()
+        await web.TCPSite(runner, HOST, 0).start()
+        runners.append(runner)
+        addresses[name] = f"http://{HOST}:{runner.addresses[0][1]}"
+    return RunningDemos(addresses, tuple(runners))
+
+
+class _Replayer:
+    """The handler of one flavour's server."""
+
+    def __init__(self, flavour: Flavour, pace: float) -> None:
+        self._flavour = flavour
+        self._pace = pace
+
+    async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
+        answer = self._flavour.answer(request.path, await request.content.read())
+        response = web.StreamResponse(status=answer.status, headers=answer.headers)
+        response.content_length = answer.length
+        await asyncio.sleep(answer.first * self._pace)
+        await response.prepare(request)
+        await self._send(response, answer)
+        if answer.cut and request.transport is not None:
+            request.transport.close()
+        else:
+            await response.write_eof()
+        return response
+
+    async def _send(self, response: web.StreamResponse, answer: Answer) -> None:
+        for number, piece in enumerate(answer.pieces):
+            if number:
+                await asyncio.sleep(answer.between * self._pace)
+            await response.write(piece)
