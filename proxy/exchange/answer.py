@@ -1,0 +1,200 @@
+"""The answer to one client, written straight to its transport.
+
+A whole answer is one write. A stream is a head that goes out together with the first piece, then one write for each piece, framed by
+hand (RFC 9112 §7.1); an HTTP/1.0 client gets it unframed and closed. `started` is the one switch of the house: before it a failure is a
+status code (or the next target), after it an event and a connection cut without its last chunk.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Protocol
+
+import msgspec
+
+from proxy.errors import ClientGone, ExchangeError
+
+if TYPE_CHECKING:
+    from aiohttp.web import BaseRequest
+
+#: Status lines by status; an upstream may use one that the standard does not know.
+STATUS_LINES = {status.value: b"HTTP/1.1 %d %b\r\n" % (status.value, status.phrase.encode()) for status in HTTPStatus}
+
+JSON = b"content-type: application/json\r\n"
+EVENT_STREAM = b"content-type: text/event-stream; charset=utf-8\r\ncache-control: no-cache\r\nx-accel-buffering: no\r\n"
+#: An SSE comment that ends no event: an empty line would hand some clients an event without data.
+HEARTBEAT = b": keep-alive\n"
+
+_encode = msgspec.json.encode
+
+
+class Sent:
+    """What aiohttp's request loop wants back from a handler: everything is written already.
+
+    Stands in for a StreamResponse; only `keep_alive` matters: whether the connection may serve another request.
+    """
+
+    __slots__ = ("keep_alive",)
+
+    def __init__(self, keep_alive: bool) -> None:
+        self.keep_alive = keep_alive
+
+    async def prepare(self, request: object) -> None:
+        """Nothing: the head is written."""
+
+    async def write_eof(self) -> None:
+        """Nothing: the body is written."""
+
+
+class Flow(Protocol):
+    """What is told when the client reads more slowly than we write."""
+
+    def pause(self) -> None: ...
+    def resume(self) -> None: ...
+
+
+class Connection(Protocol):
+    """What an answer needs of the client's connection."""
+
+    transport: asyncio.Transport | None
+    flow: Flow | None
+
+    @property
+    def writing_paused(self) -> bool: ...
+
+
+class Clock:
+    """The `date` header, made once a second."""
+
+    __slots__ = ("_at", "line")
+
+    def __init__(self) -> None:
+        self._at = 0
+        self.line = b""
+
+    def read(self) -> bytes:
+        now = int(time.time())
+        if now != self._at:
+            self._at = now
+            self.line = time.strftime("date: %a, %d %b %Y %H:%M:%S GMT\r\n", time.gmtime(now)).encode()
+        return self.line
+
+
+_clock = Clock()
+
+
+class Answer:
+    """One client's answer.
+
+    `fixed`: header lines every answer to this request carries (x-request-id, CORS).
+    `write_stall`: seconds a client may take nothing before it counts as gone.
+    """
+
+    __slots__ = ("_chunked", "_connection", "_request", "ended", "fixed", "keep_alive", "sent_bytes", "started", "status", "write_stall")
+
+    def __init__(self, request: BaseRequest, connection: Connection, fixed: bytes, write_stall: float = 60) -> None:
+        self._request = request
+        self._connection = connection
+        self._chunked = False
+        self.fixed = fixed
+        self.write_stall = write_stall
+        # An HTTP/1.0 client may ask to keep the connection; none that matters does, and closing is always right.
+        self.keep_alive = request.version >= (1, 1) and request.keep_alive
+        self.started = False
+        self.ended = False
+        self.status = 0
+        self.sent_bytes = 0
+
+    def whole(self, status: int, headers: bytes, body: bytes) -> None:
+        """Writes an answer that is all there: head and body in one write."""
+        self.started = self.ended = True
+        self.status = status
+        head = self._head(status, headers + b"content-length: %d\r\n" % len(body))
+        self._send(head if self._request.method == "HEAD" else head + body)
+
+    def bare(self, status: int, headers: bytes = b"") -> None:
+        """Writes an answer that has no body by its status (204)."""
+        self.started = self.ended = True
+        self.status = status
+        self._send(self._head(status, headers))
+
+    def begin(self, status: int, headers: bytes, first: bytes = b"", length: int | None = None) -> None:
+        """Writes the head of a stream and its first piece; `length` when the upstream told it."""
+        self.started = True
+        self.status = status
+        if length is not None:
+            headers += b"content-length: %d\r\n" % length
+        elif self._request.version >= (1, 1):
+            self._chunked = True
+            headers += b"transfer-encoding: chunked\r\n"
+        else:
+            self.keep_alive = False
+        self._send(self._head(status, headers) + (self._frame(first) if first else b""))
+
+    def write(self, piece: bytes) -> None:
+        """Writes one piece of a stream."""
+        if piece:
+            self._send(self._frame(piece))
+
+    def end(self, last: bytes = b"") -> None:
+        """Ends a stream well, with its last piece in the same write."""
+        self.ended = True
+        tail = self._frame(last) if last else b""
+        self._send(tail + b"0\r\n\r\n" if self._chunked else tail)
+
+    def fail(self, error: ExchangeError, event: bytes | None = None) -> None:
+        """The one place where a failure becomes a status code or an error event.
+
+        `event`: the error as an event of a stream that has begun; None where the body is not a stream of events: it is only cut.
+        """
+        if not self.started:
+            headers = JSON + b"".join(b"%b: %b\r\n" % (name.encode(), value.encode()) for name, value in error.headers.items())
+            self.whole(error.status, headers, _encode(error.envelope()))
+            return
+        self.keep_alive = False
+        if not self.ended:
+            self.ended = True
+            self.write(event or b"")
+
+    async def flush(self) -> None:
+        """Waits for a client that reads slowly; one that takes nothing for `write_stall` seconds is cut off.
+
+        Before a connection is closed everything must have left us, else the close would be no end and the error event lost.
+        """
+        transport = self._connection.transport
+        if transport is None:
+            return
+        if not self.keep_alive:
+            transport.set_write_buffer_limits(0)
+        while self._connection.writing_paused:
+            waiting = transport.get_write_buffer_size()
+            try:
+                async with asyncio.timeout(self.write_stall):
+                    await self._request.writer.drain()
+            except TimeoutError:
+                if transport.get_write_buffer_size() >= waiting:
+                    transport.abort()
+                    raise ClientGone("the client stopped reading") from None
+            except ConnectionError:
+                raise ClientGone from None
+
+    @property
+    def result(self) -> Sent:
+        """What the handler returns."""
+        return Sent(self.keep_alive)
+
+    def _head(self, status: int, headers: bytes) -> bytes:
+        line = STATUS_LINES.get(status) or b"HTTP/1.1 %d Status\r\n" % status
+        close = b"" if self.keep_alive else b"connection: close\r\n"
+        return b"%b%b%b%b%b\r\n" % (line, _clock.read(), self.fixed, headers, close)
+
+    def _frame(self, piece: bytes) -> bytes:
+        return b"%x\r\n%b\r\n" % (len(piece), piece) if self._chunked else piece
+
+    def _send(self, data: bytes) -> None:
+        self.sent_bytes += len(data)
+        transport = self._connection.transport
+        if transport is not None:
+            transport.write(data)

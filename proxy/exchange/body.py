@@ -1,0 +1,151 @@
+"""Reads a client's request body: bounded in bytes, before and after decompression, and in time.
+
+What is refused by its head alone is refused before `100 Continue` is said, so that a client that asks first does not send it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import zlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from aiohttp import hdrs
+from aiohttp.web import BaseRequest, RequestPayloadError
+
+from proxy.errors import ClientError, ClientGone
+
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+@dataclass(frozen=True, slots=True)
+class BodyLimits:
+    """`size`: bytes a body held in memory may have; `idle`: seconds between two reads; `total`: seconds for a body held in memory."""
+
+    size: int = 32 * 2**20
+    idle: float = 30
+    total: float = 300
+
+
+def too_large(limit: int) -> ClientError:
+    """413."""
+    return ClientError(f"The request body is larger than {limit} bytes.", status=413, code="request_too_large")
+
+
+def check_json_type(request: BaseRequest) -> None:
+    """Raises ClientError 415 for a content type that is not JSON.
+
+    None at all is let pass, but not from a browser: there it is how a foreign page gets round asking first (CORS).
+    """
+    given = request.headers.get(hdrs.CONTENT_TYPE)
+    if given == "application/json":
+        return
+    media = (given or "").partition(";")[0].strip().lower()
+    if media == "application/json" or media.endswith("+json") or (not media and hdrs.ORIGIN not in request.headers):
+        return
+    shown = repr(media[:80]) if media else "none"
+    raise ClientError(
+        f"The body must be JSON: send the header Content-Type: application/json (it was {shown}).",
+        status=415,
+        code="unsupported_media_type",
+    )
+
+
+def encoding(request: BaseRequest) -> str:
+    """The body's Content-Encoding: gzip, deflate or none; raises ClientError 415 for any other."""
+    given = request.headers.get(hdrs.CONTENT_ENCODING, "").strip().lower()
+    if given in ("", "identity"):
+        return ""
+    if given in ("gzip", "x-gzip", "deflate"):
+        return given
+    raise ClientError(f"Content-Encoding {given[:40]!r} is not understood; gzip is.", status=415, code="unsupported_media_type")
+
+
+def say_continue(request: BaseRequest) -> None:
+    """Answers `Expect: 100-continue`; raises ClientError 417 for anything else that is expected (RFC 9110 §10.1.1)."""
+    expected = request.headers.get(hdrs.EXPECT)
+    if expected is None:
+        return
+    if expected.lower() != "100-continue":
+        raise ClientError("Only `Expect: 100-continue` can be met.", status=417)
+    if request.transport is not None and request.version >= (1, 1):
+        request.transport.write(_CONTINUE)
+
+
+async def read_whole(request: BaseRequest, limits: BodyLimits) -> bytes:
+    """The body, decompressed. Raises ClientError 400, 408, 413, 415, 417."""
+    coding = encoding(request)
+    length = request.headers.get(hdrs.CONTENT_LENGTH)
+    if length is not None and int(length) > limits.size:
+        raise too_large(limits.size)
+    say_continue(request)
+    content = request.content
+    # Nearly every request is one segment: the whole body came with the head, and nothing is awaited.
+    body = content.read_nowait() if content.is_eof() else await _collect(request, limits)
+    if len(body) > limits.size:
+        raise too_large(limits.size)
+    return inflate(body, coding, limits.size) if coding else body
+
+
+async def _collect(request: BaseRequest, limits: BodyLimits) -> bytes:
+    pieces: list[bytes] = []
+    size = 0
+    try:
+        async with asyncio.timeout(limits.total):
+            async for piece in read_pieces(request, limits.idle):
+                pieces.append(piece)
+                size += len(piece)
+                if size > limits.size:
+                    raise too_large(limits.size)
+    except TimeoutError:
+        raise _too_slow() from None
+    return b"".join(pieces)
+
+
+async def read_pieces(request: BaseRequest, idle: float) -> AsyncIterator[bytes]:
+    """The body as it comes, compressed or not. aiohttp's parser may wait for ever after a malformed chunk: each read has a deadline."""
+    content = request.content
+    while True:
+        try:
+            async with asyncio.timeout(idle):
+                piece = await content.readany()
+        except TimeoutError:
+            raise _too_slow() from None
+        except RequestPayloadError:
+            raise ClientError("The request body is not framed as HTTP/1.1 says.", code="invalid_http") from None
+        except ConnectionError:
+            raise ClientGone from None
+        if not piece:
+            return
+        yield piece
+
+
+def _too_slow() -> ClientError:
+    return ClientError("The request body did not arrive in time.", status=408, code="request_timeout")
+
+
+def inflate(body: bytes, coding: str, limit: int) -> bytes:
+    """`body` decompressed. Never holds more than `limit` bytes: raises ClientError 413 beyond it, 400 for what is not gzip."""
+    # 47: gzip and zlib headers both; some clients send zlib's raw form for "deflate" (RFC 9110 §8.4.1.2).
+    raw = coding == "deflate" and not _has_zlib_header(body)
+    pieces: list[bytes] = []
+    left = limit
+    while body:
+        decoder = zlib.decompressobj(-15 if raw else 47)
+        try:
+            piece = decoder.decompress(body, left + 1)
+        except zlib.error:
+            raise ClientError(f"The request body is not valid {coding}.", code="invalid_encoding") from None
+        left -= len(piece)
+        if left < 0:
+            raise too_large(limit)
+        if not decoder.eof:
+            raise ClientError(f"The {coding} request body ends too early.", code="invalid_encoding")
+        pieces.append(piece)
+        body = decoder.unused_data  # gzip allows several members, one after another
+    return b"".join(pieces)
+
+
+def _has_zlib_header(body: bytes) -> bool:
+    """RFC 1950 §2.2: method 8 and a check that the first two bytes are a multiple of 31."""
+    return len(body) >= 2 and body[0] & 0x0F == 8 and (body[0] << 8 | body[1]) % 31 == 0

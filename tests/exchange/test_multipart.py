@@ -1,0 +1,109 @@
+"""A form's field is found at every cut, whatever stands around it."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proxy.errors import ClientError
+from proxy.exchange.multipart import Field, FieldFinder, boundary_of
+
+
+def form(*parts: tuple[str, bytes], boundary: str = "XX") -> bytes:
+    pieces = [f"--{boundary}\r\n{head}\r\n\r\n".encode() + value + b"\r\n" for head, value in parts]
+    return b"".join(pieces) + f"--{boundary}--\r\n".encode()
+
+
+FILE = (
+    'Content-Disposition: form-data; name="file"; filename="model"\r\nContent-Type: audio/wav',
+    b'\x00\r\n--X\r\n\r\nname="model"\r\n\xff' * 9,
+)
+MODEL = ('Content-Disposition: form-data; name="model"', b"whisper-1")
+
+FORMS = {
+    "model first": (form(MODEL, FILE), "whisper-1"),
+    "file first": (form(FILE, MODEL), "whisper-1"),
+    "empty value": (form(('Content-Disposition: form-data; name="model"', b""), FILE), ""),
+    "token name": (form(("content-disposition: form-data; name=model", b"m")), "m"),
+    "header order": (
+        form(('Content-Type: text/plain; charset=utf-8\r\nContent-Disposition: form-data; name="model"', b"m/\xc3\xa9")),
+        "m/é",
+    ),
+    "no model": (form(FILE), None),
+    "another field's filename": (form(('Content-Disposition: form-data; name="x"; filename="; name=model"', b"m")), None),
+    "preamble": (b"hello\r\n" + form(MODEL), "whisper-1"),
+}
+
+
+@pytest.mark.parametrize(("body", "value"), FORMS.values(), ids=FORMS)
+def test_found_at_every_cut(body: bytes, value: str | None) -> None:
+    for cut in range(len(body) + 1):
+        finder = FieldFinder(b"XX", "model")
+        finder.feed(body[:cut])
+        finder.feed(body[cut:])
+        assert finder.closed
+        assert (finder.field.value if finder.field else None) == value
+        if finder.field is not None:
+            assert body[finder.field.start : finder.field.end].decode() == value
+
+
+def test_found_as_soon_as_it_is_complete() -> None:
+    finder = FieldFinder(b"XX", "model")
+    finder.feed(form(MODEL)[: -len("--\r\n")])
+    assert finder.field == Field("whisper-1", 54, 63)
+    assert not finder.closed
+
+
+@given(st.lists(st.integers(1, 40), max_size=60))
+def test_found_in_any_pieces(sizes: list[int]) -> None:
+    body = FORMS["file first"][0]
+    finder = FieldFinder(b"XX", "model")
+    at = 0
+    for size in [*sizes, len(body)]:
+        finder.feed(body[at : at + size])
+        at += size
+    assert finder.field is not None
+    assert finder.field.value == "whisper-1"
+
+
+@pytest.mark.parametrize("second", [MODEL, ('Content-Disposition: form-data; NAME="model"', b"another")])
+def test_a_second_model_is_refused(second: tuple[str, bytes]) -> None:
+    finder = FieldFinder(b"XX", "model")
+    with pytest.raises(ClientError, match="twice"):
+        finder.feed(form(MODEL, FILE, second))
+
+
+@pytest.mark.parametrize(
+    ("content_type", "boundary"),
+    [
+        ("multipart/form-data; boundary=abc", b"abc"),
+        ('Multipart/Form-Data; charset=utf-8; boundary="a b"', b"a b"),
+        ("multipart/form-data; BOUNDARY=----WebKit1", b"----WebKit1"),
+    ],
+)
+def test_boundary(content_type: str, boundary: bytes) -> None:
+    assert boundary_of(content_type) == boundary
+
+
+@pytest.mark.parametrize(
+    ("content_type", "status"),
+    [
+        ("application/json", 415),
+        ("multipart/mixed; boundary=a", 415),
+        ("multipart/form-data", 400),
+        ("multipart/form-data; boundary=", 400),
+    ],
+)
+def test_no_boundary(content_type: str, status: int) -> None:
+    with pytest.raises(ClientError) as caught:
+        boundary_of(content_type)
+    assert caught.value.status == status
+
+
+@pytest.mark.parametrize(
+    "body", [b"--XX\r\n" + b"a" * 20000, b"--XX\r\n\r\n" * 300, form((MODEL[0], b"m" * 5000))[:5000], form((MODEL[0], b"\xff"))]
+)
+def test_what_is_no_form_is_refused(body: bytes) -> None:
+    with pytest.raises(ClientError):
+        FieldFinder(b"XX", "model").feed(body)
