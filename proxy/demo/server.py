@@ -14,6 +14,8 @@ from proxy.demo.flavour import RECORDINGS, Answer, Flavour
 
 #: They stand in for strangers' servers on this machine only.
 HOST = "127.0.0.1"
+#: Seconds that a replay may go on when its server closes (aiohttp takes 0 for "as long as it likes").
+GRACE = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,7 @@ async def start_demos(flavours: Iterable[str], *, pace: float = 1.0) -> RunningD
         folder = RECORDINGS / name
         if not (folder / "flavour.yaml").is_file():
             raise KeyError(name)
-        runner = web.ServerRunner(web.Server(_Replayer(Flavour(folder), pace), handler_cancellation=True), shutdown_timeout=0)
+        runner = web.ServerRunner(web.Server(_Replayer(Flavour(folder), pace), handler_cancellation=True), shutdown_timeout=GRACE)
         await runner.setup()
         await web.TCPSite(runner, HOST, 0).start()
         runners.append(runner)
