@@ -1,0 +1,89 @@
+"""Every way a client writes an address, and what it is told when it is none."""
+
+from __future__ import annotations
+
+import pytest
+
+from proxy.app.urls import Endpoint, Urls
+from proxy.errors import ClientError
+from proxy.exchange.operation import load_client_dialect
+
+DIALECT = load_client_dialect("openai")
+URLS = Urls(
+    DIALECT.root,
+    [Endpoint(operation.method, operation.path, operation.name) for operation in DIALECT.operations]
+    + [Endpoint("GET", "/", "banner"), Endpoint("GET", "/models", "models"), Endpoint("GET", "/models/{model}", "model")]
+    + [Endpoint("GET", "/healthz", "healthz")],
+)
+
+FOUND = [
+    ("POST /v1/chat/completions", "chat", ""),
+    ("POST /chat/completions", "chat", ""),
+    ("POST /v1/v1/chat/completions", "chat", ""),
+    ("POST //v1//chat//completions", "chat", ""),
+    ("POST //chat/completions", "chat", ""),
+    ("POST /v1/chat/completions/", "chat", ""),
+    ("POST /v1/chat/completions?api-version=1", "chat", ""),
+    ("POST /v1/images/edits", "image_edits", ""),
+    ("GET /v1/files", "file_list", ""),
+    ("POST /v1/files", "file_upload", ""),
+    ("GET /files/file-abc123", "file_retrieve", "file-abc123"),
+    ("DELETE /v1/files/file-abc123", "file_delete", "file-abc123"),
+    ("GET /v1/files/file-abc123/content", "file_content", "file-abc123"),
+    ("GET /v1/realtime?model=x", "realtime", ""),
+    ("GET /v1/models", "models", ""),
+    ("HEAD /v1/models", "models", ""),
+    ("GET /v1/models/", "models", ""),
+    ("GET /v1/models/gpt-4o", "model", "gpt-4o"),
+    ("GET /models/org/model-7b:free", "model", "org/model-7b:free"),
+    ("GET /v1/models/org%2Fmodel", "model", "org%2Fmodel"),
+    ("GET /healthz", "healthz", ""),
+    ("GET /", "banner", ""),
+    ("GET /v1", "banner", ""),
+    ("GET /v1/", "banner", ""),
+]
+
+
+@pytest.mark.parametrize(("request_line", "serves", "name"), FOUND, ids=[row[0] for row in FOUND])
+def test_found(request_line: str, serves: str, name: str) -> None:
+    place = URLS.find(*request_line.split(" "))
+    assert (place.serves, place.name) == (serves, name)
+
+
+def test_query_is_kept() -> None:
+    assert URLS.find("GET", "/v1/files?purpose=batch&limit=2").query == "purpose=batch&limit=2"
+
+
+MISSED = [
+    ("POST /v1/chat/completion", 404, "/v1/chat/completions"),
+    ("POST /openai/v1/chat/completions", 404, "/v1/chat/completions"),
+    ("POST /v1/embedding", 404, "/v1/embeddings"),
+    ("GET /wp-login.php", 404, "below /v1"),
+    ("GET /v1/files/..", 404, ""),
+    ("GET /v1/files/../admin", 404, ""),
+    ("GET /v1/files/%2e%2e/content", 404, ""),
+    ("POST /v1/chat/completions/%2e%2e/%2e%2e/admin", 404, ""),
+    ("POST /v1/chat/completions%00", 404, ""),
+    ("GET /" + "a" * 5000, 404, "…"),
+    ("POST", 404, ""),
+    ("GET /v1/chat/completions", 405, "POST"),
+    ("PUT /v1/files", 405, "POST, GET"),
+    ("POST /v1/models/x", 405, "GET"),
+]
+
+
+@pytest.mark.parametrize(("request_line", "status", "said"), MISSED, ids=[row[0][:60] for row in MISSED])
+def test_missed(request_line: str, status: int, said: str) -> None:
+    method, _, target = request_line.partition(" ")
+    with pytest.raises(ClientError) as caught:
+        URLS.find(method, target)
+    assert caught.value.status == status
+    assert said in caught.value.message
+    assert len(caught.value.message) < 500
+    if status == 405:
+        assert caught.value.headers["allow"] == said
+
+
+def test_methods_for_options() -> None:
+    assert set(URLS.methods("/v1/files")) == {"GET", "POST"}
+    assert URLS.methods("/nowhere") == ()
