@@ -1,0 +1,32 @@
+"""`samewire demo`."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+
+from proxy.cli.output import print_json, say, table
+from proxy.cli.signals import until_told
+from proxy.demo import flavours, start_demos
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Starts demo upstreams, prints their addresses, and replays until it is told to stop."""
+    unknown = [name for name in arguments.flavour if name not in flavours()]
+    if unknown:
+        say(f"no such flavour: {', '.join(unknown)}; there are {', '.join(flavours())}", "red")
+        return 2
+    asyncio.run(_serve(arguments.flavour or flavours(), arguments.pace, arguments.json))
+    return 0
+
+
+async def _serve(names: list[str], pace: float, as_json: bool) -> None:
+    async with await start_demos(names, pace=pace) as demos:
+        if as_json:
+            print_json(dict(demos.addresses))
+        else:
+            print(table(("FLAVOUR", "ADDRESS"), list(demos.addresses.items()), sys.stdout))
+            say("A model whose name ends in -cut breaks off in the middle. Stop with Ctrl-C.", "dim")
+        sys.stdout.flush()
+        await until_told()
