@@ -1,0 +1,1 @@
+"""Tests. A package so that `python -m tests.corpus.run` and pytest import the same modules."""
