@@ -24,7 +24,7 @@ def run(arguments: argparse.Namespace) -> int:
 async def _serve(names: list[str], pace: float, as_json: bool) -> None:
     async with await start_demos(names, pace=pace) as demos:
         if as_json:
-            print_json(dict(demos.addresses))
+            print_json(demos.addresses)
         else:
             print(table(("FLAVOUR", "ADDRESS"), list(demos.addresses.items()), sys.stdout))
             say("A model whose name ends in -cut breaks off in the middle. Stop with Ctrl-C.", "dim")

@@ -20,10 +20,15 @@ GRACE = 0.05
 
 @dataclass(frozen=True, slots=True)
 class RunningDemos:
-    """Servers that listen until `close`. `addresses`: flavour ─▶ `http://127.0.0.1:port`."""
+    """Servers that listen until `close`. `ports`: flavour ─▶ TCP port on 127.0.0.1."""
 
-    addresses: Mapping[str, str]
+    ports: Mapping[str, int]
     _runners: tuple[web.ServerRunner, ...]
+
+    @property
+    def addresses(self) -> dict[str, str]:
+        """Flavour ─▶ `http://127.0.0.1:port`."""
+        return {flavour: f"http://{HOST}:{port}" for flavour, port in self.ports.items()}
 
     async def close(self) -> None:
         """Stops listening and breaks what is still being sent."""
@@ -41,7 +46,7 @@ async def start_demos(flavours: Iterable[str], *, pace: float = 1.0) -> RunningD
 
     Raises KeyError for a flavour that does not exist.
     """
-    addresses: dict[str, str] = {}
+    ports: dict[str, int] = {}
     runners: list[web.ServerRunner] = []
     for name in dict.fromkeys(flavours):
         folder = RECORDINGS / name
@@ -51,8 +56,8 @@ async def start_demos(flavours: Iterable[str], *, pace: float = 1.0) -> RunningD
         await runner.setup()
         await web.TCPSite(runner, HOST, 0).start()
         runners.append(runner)
-        addresses[name] = f"http://{HOST}:{runner.addresses[0][1]}"
-    return RunningDemos(addresses, tuple(runners))
+        ports[name] = runner.addresses[0][1]
+    return RunningDemos(ports, tuple(runners))
 
 
 class _Replayer:
