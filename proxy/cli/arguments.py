@@ -24,8 +24,8 @@ _CONFIG = "routes.yaml to use (default: $SAMEWIRE_CONFIG, ./routes.yaml, the one
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
     """The arguments, with `module` naming the command's module; without a command they are those of `serve`."""
-    known = {*COMMANDS, "-h", "--help", "--version"}
-    return _parser().parse_args(argv if argv and argv[0] in known else ["serve", *argv])
+    options_only = not argv or (argv[0].startswith("-") and argv[0] not in ("-h", "--help", "--version"))
+    return _parser().parse_args(["serve", *argv] if options_only else argv)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -1,0 +1,81 @@
+"""`samewire serve`: the gateway in the foreground."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import gc
+import importlib
+import importlib.util
+import os
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from proxy.app import start
+from proxy.cli.banner import banner
+from proxy.cli.configuration import load_or_report
+from proxy.cli.output import say
+from proxy.cli.signals import until_told
+from proxy.config.model import Config, Server
+from proxy.demo import start_demos
+
+#: Allocations before the collector looks: an exchange makes no cycles, so there is little to find.
+GC_THRESHOLD = (50_000, 20, 100)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Serves until SIGTERM or SIGINT, then lets running answers end. 1 when the configuration or the address cannot be used."""
+    config = load_or_report(arguments)
+    if config is None:
+        return 1
+    try:
+        config = replace(config, server=overridden(config.server, arguments, os.environ))
+    except ValueError as error:
+        say(str(error), "red")
+        return 2
+    with asyncio.Runner(loop_factory=_loop_factory(config.server)) as runner:
+        return runner.run(_serve(config))
+
+
+def overridden(server: Server, arguments: argparse.Namespace, environ: Mapping[str, str]) -> Server:
+    """The server's settings with what the command line, or else the environment, says instead. Raises ValueError."""
+    host = arguments.host or environ.get("SAMEWIRE_HOST")
+    port = environ.get("SAMEWIRE_PORT") if arguments.port is None else str(arguments.port)
+    socket = arguments.socket or environ.get("SAMEWIRE_SOCKET")
+    if host:
+        server = replace(server, hosts=(host,))
+    if port:
+        if not port.isdecimal() or int(port) > 65535:
+            raise ValueError(f"a port is a number from 0 to 65535, not {port!r}")
+        server = replace(server, port=int(port))
+    if socket:
+        server = replace(server, socket=socket, hosts=(host,) if host else ())
+    return server
+
+
+def _loop_factory(server: Server) -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """uvloop's loop where the configuration lets it and it can be had; None: Python's own."""
+    if server.event_loop == "asyncio" or (server.event_loop == "auto" and importlib.util.find_spec("uvloop") is None):
+        return None
+    factory: Callable[[], asyncio.AbstractEventLoop] = importlib.import_module("uvloop").new_event_loop
+    return factory
+
+
+async def _serve(config: Config) -> int:
+    demos = {provider.demo for provider in config.providers.values() if provider.demo}
+    async with await start_demos(sorted(demos)) as running:
+        try:
+            server = await start(config.with_demos(running.ports))
+        except OSError as error:
+            say(f"cannot listen: {error}", "red")
+            return 1
+        # What lives now lives until the end: the collector need not look at it again.
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(*GC_THRESHOLD)
+        print(banner(config, server.addresses, sys.stderr), file=sys.stderr, flush=True)
+        await until_told()
+        say(f"stopping: running answers have {config.server.drain:g} s")
+        await server.close()
+    return 0
