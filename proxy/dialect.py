@@ -1,0 +1,171 @@
+"""A dialect compiled: what one wire language needs to be spoken, per operation. Knows no file, opens nothing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Container, Mapping
+from dataclasses import dataclass, field
+from fnmatch import translate
+from typing import Any
+from urllib.parse import quote
+
+from proxy.errors import SpecPath
+from proxy.mapping.code import Pieces
+from proxy.mapping.faults import Faults
+from proxy.mapping.mappings import (
+    ErrorMapping,
+    MemberMapping,
+    Peek,
+    RequestMapping,
+    ResponseMapping,
+    compile_errors,
+    compile_members,
+    compile_peek,
+    compile_request,
+    compile_response,
+    names,
+)
+from proxy.mapping.schemas import Level
+from proxy.mapping.stream import StreamMapping
+from proxy.mapping.streams import compile_stream
+
+_PLACE = re.compile(r"\{(\w+)\}")
+_LEGAL = re.compile(r"[A-Za-z0-9._:~@/+ -]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A path with places, `/v1beta/models/{model}:generateContent`; what fills them is percent-encoded."""
+
+    text: str
+
+    def fill(self, values: Mapping[str, str]) -> str:
+        """The path. Raises ValueError for a value that could leave its place (`..`, control characters, an empty one)."""
+        return _PLACE.sub(lambda place: encode_segment(values.get(place[1], ""), place[1]), self.text)
+
+
+def encode_segment(value: str, name: str) -> str:
+    """A model name or id as part of a path: `/` stays inside one, everything unusual is percent-encoded (RFC 3986)."""
+    if not value or not _LEGAL.fullmatch(value) or ".." in value or value.startswith("/") or "//" in value:
+        raise ValueError(f"{name} has characters that cannot stand in an address")
+    return quote(value, safe="/:@")
+
+
+@dataclass(frozen=True, slots=True)
+class DialectOperation:
+    """How one operation is spoken. A part that is None passes through as it came."""
+
+    name: str
+    method: str
+    path: Address
+    stream_path: Address
+    headers: Mapping[str, str]
+    request: RequestMapping | None
+    members: MemberMapping | None
+    response: ResponseMapping | None
+    peek: Peek
+    stream: StreamMapping | None
+    answer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """A wire language. `provider` is OpenTelemetry's gen_ai.provider.name; `auth` the header and prefix of the key."""
+
+    name: str
+    provider: str
+    auth_header: str
+    auth_prefix: str
+    headers: Mapping[str, str]
+    forward: frozenset[str]
+    relay: frozenset[str]
+    rate_limits: Mapping[str, str]
+    errors: ErrorMapping
+    operations: Mapping[str, DialectOperation]
+    rows: tuple[tuple[Callable[[str], Any], Mapping[str, Any]], ...] = field(repr=False)
+
+    def traits(self, model: str) -> dict[str, Any]:
+        """The traits of a model: field by field, the first row that fits and has it."""
+        found: dict[str, Any] = {}
+        for fits, row in self.rows:
+            if fits(model):
+                found = {**row, **found}
+        return found
+
+
+def compile_dialect(spec: Mapping[str, Any], *, operations: Container[str] | None = None) -> Dialect:
+    """Compile a dialect's specification (of the form that `schemas/dialect.schema.json` describes).
+
+    `operations`: compile only these. Raises FaultError with every fault found, each with its place in the specification.
+    """
+    faults = Faults()
+    pieces = _pieces(spec, faults)
+    auth = spec.get("auth", {"header": "authorization", "prefix": "Bearer "})
+    compiled = {
+        name: _operation(str(name), part, spec, pieces)
+        for name, part in spec.get("operations", {}).items()
+        if operations is None or name in operations
+    }
+    dialect = Dialect(
+        name=spec["dialect"],
+        provider=spec.get("provider", spec["dialect"]),
+        auth_header=auth.get("header", "authorization"),
+        auth_prefix=auth.get("prefix", ""),
+        headers=spec.get("headers", {}),
+        forward=frozenset(map(str.lower, spec.get("forward", ()))),
+        relay=frozenset(map(str.lower, spec.get("relay", ()))),
+        rate_limits={theirs.lower(): ours for ours, theirs in spec.get("rate_limits", {}).items()},
+        errors=compile_errors(spec.get("errors", {}), pieces),
+        operations=compiled,
+        rows=tuple((_globs(row["model"]), {key: value for key, value in row.items() if key != "model"}) for row in spec.get("traits", ())),
+    )
+    faults.raise_if_any()
+    return dialect
+
+
+def _pieces(spec: Mapping[str, Any], faults: Faults) -> Pieces:
+    return Pieces(
+        faults,
+        {name: expand(table) for name, table in spec.get("tables", {}).items()},
+        {
+            name: Level(
+                frozenset(level.get("drop", ())), level.get("rename", {}), level.get("set", {}), bool(level.get("inline_refs", False))
+            )
+            for name, level in spec.get("schemas", {}).items()
+        },
+        spec.get("defs", {}),
+    )
+
+
+def _operation(name: str, part: Mapping[str, Any], spec: Mapping[str, Any], pieces: Pieces) -> DialectOperation:
+    path: SpecPath = ("operations", name)
+    request, response = part.get("request", {}), part.get("response", {})
+    return DialectOperation(
+        name=name,
+        method=part.get("method", "POST"),
+        path=Address(part["path"]),
+        stream_path=Address(part.get("stream_path", part["path"])),
+        headers=part.get("headers", {}),
+        request=compile_request(request, (*path, "request"), pieces),
+        members=compile_members(request.get("members", {}), (*path, "request", "members"), pieces),
+        response=compile_response(response, (*path, "response"), pieces),
+        peek=compile_peek(response.get("usage", ".usage"), spec.get("errors", {}).get("when"), path, pieces),
+        stream=compile_stream(part["stream"], (*path, "stream"), pieces, names()) if "stream" in part else None,
+        answer=part.get("answer", "json"),
+    )
+
+
+def expand(table: Mapping[Any, Any]) -> dict[Any, Any]:
+    """A table with its `a|b` keys taken apart; a number is found as a number and as its text."""
+    flat: dict[Any, Any] = {}
+    for keys, value in table.items():
+        for key in keys.split("|") if isinstance(keys, str) else [keys]:
+            flat[key] = value
+            if isinstance(key, str) and key.isdigit():
+                flat[int(key)] = value
+    return flat
+
+
+def _globs(patterns: str) -> Callable[[str], Any]:
+    """`claude-3*|claude-2*` → a function that says whether a model fits (case counts)."""
+    return re.compile("|".join(translate(pattern.strip()) for pattern in patterns.split("|"))).match

@@ -1,0 +1,1 @@
+"""The mapping engine: specifications → functions. Knows no HTTP, no vendor, no file."""

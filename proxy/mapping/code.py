@@ -1,0 +1,260 @@
+"""Python source under construction, and what the compiler knows of each value in it.
+
+Rules are compiled to straight-line Python once, at load. A value is always a name or a constant in that source, so that it can be
+repeated freely; reading the same field of the same value twice reuses the name, as long as the block is open that read it first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from proxy.mapping import filters
+from proxy.mapping.faults import Faults
+from proxy.mapping.schemas import Level, lower
+
+#: What a path finds where there is nothing, when null must be told from it.
+NOTHING = msgspec.UNSET
+NO_READS: frozenset[str] = frozenset()
+
+
+class Node:
+    """What the rules read of one place in an event: named fields, items, or the whole value.
+
+    Built while the rules are compiled for plain dicts; `proxy.mapping.typed` turns it into a msgspec type.
+    """
+
+    __slots__ = ("fields", "items", "presence", "whole")
+
+    def __init__(self) -> None:
+        self.fields: dict[str, Node] = {}
+        self.items: Node | None = None
+        self.presence: set[str] = set()
+        self.whole = False
+
+    def field(self, name: str) -> Node:
+        return self.fields.setdefault(name, Node())
+
+    def item(self) -> Node:
+        if self.items is None:
+            self.items = Node()
+        return self.items
+
+    @property
+    def is_object(self) -> bool:
+        return bool(self.fields) and not self.whole and self.items is None
+
+    @property
+    def is_list(self) -> bool:
+        return self.items is not None and not self.whole and not self.fields
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """One value in the generated source.
+
+    `absent`: it may be None, and None then means absent. `kind`: "dict" or "list" where that is certain.
+    `reads`: the request parameters it was computed from; `certain`: it is present whenever one of them is.
+    `node`: its place in the event, while that is read as a typed document.
+    """
+
+    code: str
+    absent: bool = True
+    kind: str = ""
+    reads: frozenset[str] = NO_READS
+    certain: bool = False
+    node: Node | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Env:
+    """What can be named at one place: the current item, the document, the variables; and what holds there."""
+
+    item: Value
+    root: Value
+    names: Mapping[str, Value]
+    rejects: bool = False
+    stateful: bool = False
+    conditional: bool = False
+    condition: frozenset[str] = NO_READS
+    open_defs: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Pieces:
+    """The named pieces of a dialect file: tables, schema levels, defs; and where its faults go."""
+
+    faults: Faults
+    tables: dict[str, dict[Any, Any]] = field(default_factory=dict)
+    levels: dict[str, Level] = field(default_factory=dict)
+    defs: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Code:
+    """Lines, indentation, names, constants and the fields read so far."""
+
+    def __init__(self, pieces: Pieces, *, typed: bool = False, trace: bool = False) -> None:
+        self.pieces = pieces
+        self.faults = pieces.faults
+        self.typed = typed
+        self.tracing = trace
+        self.lines: list[str] = []
+        self.depth = 1
+        self.names = 0
+        self.constants: dict[str, Any] = dict(RUNTIME)
+        self.known: list[dict[tuple[str, str], Value]] = [{}]
+        self.remember_reads = True
+        self.reading: set[str] = set()
+
+    def line(self, text: str) -> None:
+        self.lines.append("    " * self.depth + text)
+
+    @contextmanager
+    def block(self, header: str) -> Iterator[None]:
+        """An indented block; what was read in it is forgotten behind it."""
+        self.line(header + ":")
+        self.depth += 1
+        self.known.append({})
+        before = len(self.lines)
+        yield
+        if len(self.lines) == before:
+            self.line("pass")
+        self.known.pop()
+        self.depth -= 1
+
+    def name(self, stem: str = "v") -> str:
+        self.names += 1
+        return f"{stem}{self.names}"
+
+    def assign(self, code: str, stem: str = "v") -> str:
+        """A new name for the value of `code`."""
+        name = self.name(stem)
+        self.line(f"{name} = {code}")
+        return name
+
+    def constant(self, value: Any) -> str:
+        """Source for a constant: scalars in place, everything else by name."""
+        if value is None or isinstance(value, bool | int | float | str):
+            return repr(value)
+        name = f"K{len(self.constants)}"
+        self.constants[name] = value
+        return name
+
+    def recall(self, owner: str, key: str) -> Value | None:
+        if not self.remember_reads:
+            return None
+        for scope in reversed(self.known):
+            if (owner, key) in scope:
+                return scope[owner, key]
+        return None
+
+    def learn(self, owner: str, key: str, value: Value) -> Value:
+        self.known[-1][owner, key] = value
+        return value
+
+    def function(self, name: str, parameters: str) -> Callable[..., Any]:
+        """Compile what has been written into a function."""
+        source = f"def {name}({parameters}):\n" + "\n".join(self.lines or ["    pass"]) + "\n"
+        namespace = dict(self.constants)
+        exec(compile(source, f"<{name}>", "exec"), namespace)  # noqa: S102 - the source is written by this compiler alone; no text of a user enters it but as repr()
+        function: Callable[..., Any] = namespace[name]
+        function.__doc__ = source
+        return function
+
+
+def children(value: Any) -> Any:
+    """The children of a JSON value, as `[*]` sees them: items, member values, or none."""
+    if type(value) is list:
+        return value
+    return value.values() if type(value) is dict else ()
+
+
+def same(left: Any, right: Any) -> bool:
+    """JSON equality: true is not 1."""
+    return bool(left == right) and isinstance(left, bool) == isinstance(right, bool)
+
+
+def less(left: Any, right: Any) -> bool:
+    """`<` where both are numbers or both are strings; else false."""
+    if isinstance(left, bool) or isinstance(right, bool):
+        return False
+    if (isinstance(left, int | float) and isinstance(right, int | float)) or (isinstance(left, str) and isinstance(right, str)):
+        return bool(left < right)  # type: ignore[operator]  # both are of one kind here
+    return False
+
+
+def add(left: Any, right: Any) -> Any:
+    """Numbers or strings; an absent side counts as nothing."""
+    if left is None or right is None:
+        return right if left is None else left
+    if isinstance(left, str) and isinstance(right, str):
+        return left + right
+    return left + right if _number(left) and _number(right) else None
+
+
+def subtract(left: Any, right: Any) -> Any:
+    """Numbers; an absent side counts as nothing."""
+    if right is None:
+        return left
+    left = 0 if left is None else left
+    return left - right if _number(left) and _number(right) else None
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def ordinal(table: dict[str, dict[Any, int]], name: str, key: Any) -> int:
+    """The number of `key` among those seen under `name`: 0 for the first."""
+    seen = table.setdefault(name, {})
+    return seen.setdefault(key if isinstance(key, str | int) else repr(key), len(seen))
+
+
+def merge_adjacent(items: Any, by: str, joined: tuple[str, ...]) -> list[Any]:
+    """Neighbours with the same value under `by` become one; the lists under `joined` are put together."""
+    merged: list[Any] = []
+    for item in items:
+        previous = merged[-1] if merged else None
+        if previous is None or previous.get(by) != item.get(by):
+            merged.append(dict(item))
+            continue
+        for name, value in item.items():
+            before = previous.get(name)
+            previous[name] = [*before, *value] if name in joined and isinstance(before, list) and isinstance(value, list) else value
+    return merged
+
+
+def merge(*objects: Any) -> dict[str, Any] | None:
+    """One object of several; later members win, but null wins over nothing only. Absent objects count for nothing."""
+    merged: dict[str, Any] = {}
+    for each in objects:
+        if isinstance(each, dict):
+            merged.update({name: value for name, value in each.items() if value is not None or name not in merged})
+    return merged or None
+
+
+def join_texts(separator: str, *values: Any) -> str | None:
+    """The present values as one string; absent when all are."""
+    texts = [value if isinstance(value, str) else str(value) for value in values if value is not None]
+    return separator.join(texts) if texts else None
+
+
+#: What generated source may call.
+RUNTIME: dict[str, Any] = {
+    "NOTHING": NOTHING,
+    "add": add,
+    "children": children,
+    "join_texts": join_texts,
+    "less": less,
+    "lower_schema": lower,
+    "mapped": filters.mapped,
+    "merge": merge,
+    "merge_adjacent": merge_adjacent,
+    "ordinal": ordinal,
+    "same": same,
+    "subtract": subtract,
+}

@@ -1,0 +1,49 @@
+"""The last touch to a whole chat completion, whatever dialect it came from: what OpenAI's clients rely on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from proxy.mapping.chunks import new_id
+from proxy.mapping.context import Context
+
+
+def settle(document: dict[str, Any], context: Context) -> dict[str, Any]:
+    """Bring a chat completion into order, in place; other documents only get the model name to show."""
+    if context.shown and "model" in document:
+        document["model"] = context.shown
+    if document.get("object") != "chat.completion":
+        return document
+    document["id"] = document.get("id") or "chatcmpl-" + new_id()
+    document["created"] = document.get("created") or context.now
+    document.setdefault("model", context.shown or context.model)
+    for position, choice in enumerate(document.get("choices") or ()):
+        _settle_choice(choice, position, context)
+    usage = document.get("usage")
+    if isinstance(usage, dict) and "prompt_tokens" in usage:
+        usage.setdefault("completion_tokens", 0)
+        usage.setdefault("total_tokens", usage["prompt_tokens"] + usage["completion_tokens"])
+    return document
+
+
+def _settle_choice(choice: dict[str, Any], position: int, context: Context) -> None:
+    choice.setdefault("index", position)
+    choice.setdefault("logprobs", None)
+    message = choice.get("message")
+    if not isinstance(message, dict):
+        return
+    message.setdefault("role", "assistant")
+    message.setdefault("content", None)
+    message.setdefault("refusal", None)
+    if not message.get("tool_calls", True):
+        del message["tool_calls"]
+    for call in message.get("tool_calls", ()):
+        call["id"] = call.get("id") or "call_" + new_id()
+        call.pop("index", None)
+    if message.get("tool_calls") and choice.get("finish_reason") == "stop":
+        choice["finish_reason"] = "tool_calls"
+    text = message.get("reasoning_content") or message.get("reasoning")
+    if isinstance(text, str):
+        message.pop("reasoning", None)
+        message.pop("reasoning_content", None)
+        message.update(dict.fromkeys(context.reasoning, text))

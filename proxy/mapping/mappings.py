@@ -1,0 +1,266 @@
+"""The compiled mappings of whole documents: requests, answers, errors. (Streams: `proxy.mapping.streams`.)
+
+A mapping is a function made at load. Nothing in it is looked up by name at run time but the fields of the document itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from proxy.errors import SpecPath
+from proxy.mapping.code import Env, Node, Pieces, Value
+from proxy.mapping.completion import settle
+from proxy.mapping.context import Context
+from proxy.mapping.rewrites import Rewrites
+from proxy.mapping.typed import decoder
+
+#: A parameter that carries the value which OpenAI documents as its default says nothing, and cannot be lost.
+NEUTRAL: dict[str, Any] = {
+    "n": 1,
+    "stream": False,
+    "store": False,
+    "logprobs": False,
+    "top_logprobs": 0,
+    "parallel_tool_calls": True,
+    "presence_penalty": 0,
+    "frequency_penalty": 0,
+    "temperature": 1,
+    "top_p": 1,
+    "tool_choice": "auto",
+    "service_tier": "auto",
+    "response_format": {"type": "text"},
+    "modalities": ["text"],
+    "logit_bias": {},
+    "metadata": {},
+    "encoding_format": "float",
+    "stop": [],
+    "tools": [],
+}
+#: Served by the gateway itself, whatever the upstream.
+SERVED = frozenset(("model", "messages", "stream", "stream_options", "input"))
+
+
+class Rejected(Exception):
+    """The mapping refuses a request: it asks for what this upstream cannot do."""
+
+    def __init__(self, message: Any, param: str | None = None) -> None:
+        super().__init__(str(message))
+        self.message = str(message)
+        self.param = param
+
+
+def names(stream: bool = False) -> dict[str, Value]:
+    """The variables that every mapping has."""
+    known = {name: Value(f"context.{name}", absent=False) for name in ("model", "public", "now", "status", "stream")}
+    return known | {
+        "traits": Value("context.traits", absent=False, kind="dict"),
+        "req": Value("context.req"),
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class RequestMapping:
+    """A request's body and the names of the parameters that it could not carry."""
+
+    function: Callable[..., tuple[dict[str, Any], int, list[str]]]
+    rewrites: bool
+    carried: frozenset[str]
+    parameters: Mapping[str, int]
+    ignored: frozenset[str]
+
+    def __call__(self, body: dict[str, Any], context: Context) -> tuple[dict[str, Any], tuple[str, ...]]:
+        """The upstream's body, made of `body` (which may be changed in place). Raises Rejected."""
+        sent = {name: value for name, value in body.items() if name not in self.carried and value is not None}
+        new, used, reported = self.function(body, context)
+        dropped = [name for name, value in sent.items() if not self.keeps(name, value, new, used)]
+        return new, tuple(dict.fromkeys(dropped + reported))
+
+    def keeps(self, name: str, value: Any, new: dict[str, Any], used: int) -> bool:
+        """Whether a parameter has been carried, or says nothing."""
+        if name in self.ignored or used & self.parameters.get(name, 0):
+            return True
+        return (self.rewrites and name in new) or (name in NEUTRAL and NEUTRAL[name] == value)
+
+
+def compile_request(spec: Mapping[str, Any], path: SpecPath, pieces: Pieces, *, trace: bool = False) -> RequestMapping | None:
+    """The `request:` part of an operation; None when it is passthrough without conditions."""
+    rewrites = "rewrite" in spec
+    if not rewrites and "body" not in spec:
+        return None
+    source = Rewrites(pieces, trace=trace, track=True)
+    source.constants["Rejected"] = Rejected
+    root = Value("document", absent=False, kind="request")
+    env = Env(root, root, names(), rejects=True)
+    source.line("used = 0")
+    env = prepare(source, spec, path, env)
+    if rewrites:
+        source.rewrite(spec["rewrite"], (*path, "rewrite"), env)
+        source.line("return document, used, reported")
+        renamed = {old for rule in spec["rewrite"] if not rule.get("at") for old in rule.get("rename", ())}
+        source.carried |= renamed
+    else:
+        body = source.template(spec["body"], (*path, "body"), env)
+        source.line(f"return {body.code} or {{}}, used, reported")
+    return RequestMapping(
+        source.function("request", "document, context, trace=None" if trace else "document, context"),
+        rewrites,
+        frozenset(source.carried) | SERVED,
+        source.parameters,
+        frozenset(spec.get("ignore", ())),
+    )
+
+
+def prepare(source: Rewrites, spec: Mapping[str, Any], path: SpecPath, env: Env) -> Env:
+    """Variables, refusals, and what is served only in part."""
+    known = dict(env.names)
+    env = Env(env.item, env.root, known, rejects=env.rejects)
+    source.track, tracked = False, source.track
+    for name, template in spec.get("vars", {}).items():
+        source.reading = set()
+        value = source.template(template, (*path, "vars", name), env)
+        known[name] = Value(value.code, value.absent, value.kind, frozenset(source.reading))
+    for position, rule in enumerate(spec.get("reject", ())):
+        condition = source.silent(rule["if"], (*path, "reject", position, "if"), env)
+        with source.block(f"if {condition.code}"):
+            sentence = source.template(rule["say"], (*path, "reject", position, "say"), env)
+            source.line(f"raise Rejected({sentence.code}, {rule.get('param')!r})")
+    if env.rejects:
+        source.line("reported = []")
+    for position, rule in enumerate(spec.get("report", ())):
+        condition = source.silent(rule["if"], (*path, "report", position, "if"), env)
+        with source.block(f"if {condition.code}"):
+            source.line(f"reported.append({rule['param']!r})")
+    source.track = tracked
+    return env
+
+
+@dataclass(frozen=True, slots=True)
+class MemberMapping:
+    """Top-level members of a passed-through request that are set, whatever else it holds.
+
+    `reads`: the members that must be decoded for it. Called with those, it gives the members to write.
+    """
+
+    reads: frozenset[str]
+    function: Callable[[dict[str, Any], Context], dict[str, Any]]
+
+    def __call__(self, members: dict[str, Any], context: Context) -> dict[str, Any]:
+        return self.function(members, context)
+
+
+def compile_members(spec: Mapping[str, Any], path: SpecPath, pieces: Pieces) -> MemberMapping | None:
+    """`members:`, or a route's defaults, clamps and settings: name → template. None when there are none."""
+    if not spec:
+        return None
+    source = Rewrites(pieces)
+    node = Node()
+    root = Value("document", absent=False, kind="dict", node=node)
+    env = Env(root, root, names())
+    source.line("changes = {}")
+    for name, template in spec.items():
+        value = source.template(template, (*path, name), env)
+        with source.block(f"if {value.code} is not None and {value.code} != document.get({name!r})"):
+            source.line(f"changes[{name!r}] = {value.code}")
+    source.line("return changes")
+    return MemberMapping(frozenset(node.fields) | frozenset(map(str, spec)), source.function("members", "document, context"))
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseMapping:
+    """A whole answer → the canonical answer. Raises ValueError when it is not an object."""
+
+    function: Callable[[dict[str, Any], Context], dict[str, Any]]
+
+    def __call__(self, document: Any, context: Context) -> dict[str, Any]:
+        if not isinstance(document, dict):
+            raise ValueError("the answer is not a JSON object")
+        return settle(self.function(document, context), context)
+
+
+def compile_response(spec: Mapping[str, Any], path: SpecPath, pieces: Pieces, *, trace: bool = False) -> ResponseMapping | None:
+    """The `response:` part of an operation; None when it is passthrough."""
+    if "rewrite" not in spec and "body" not in spec:
+        return None
+    source = Rewrites(pieces, trace=trace)
+    root = Value("document", absent=False, kind="dict")
+    env = prepare(source, spec, path, Env(root, root, names()))
+    if "rewrite" in spec:
+        source.rewrite(spec["rewrite"], (*path, "rewrite"), env)
+        source.line("return document")
+    else:
+        source.line(f"return {source.template(spec['body'], (*path, 'body'), env).code} or {{}}")
+    return ResponseMapping(source.function("response", "document, context, trace=None" if trace else "document, context"))
+
+
+@dataclass(frozen=True, slots=True)
+class Peek:
+    """What is read of a passed-through answer: (canonical usage or None, its model or None, whether it is an error)."""
+
+    decoder: msgspec.json.Decoder[Any] | None
+    typed: Callable[[Any, Context], tuple[Any, Any, bool]] | None
+    plain: Callable[[Any, Context], tuple[Any, Any, bool]]
+
+    def __call__(self, body: bytes, context: Context) -> tuple[dict[str, Any] | None, str | None, bool]:
+        """Raises ValueError when the body is not a JSON object."""
+        if self.decoder is not None and self.typed is not None:
+            try:
+                return self.typed(self.decoder.decode(body), context)
+            except msgspec.DecodeError:
+                pass  # not of the expected form: read in full
+        try:
+            document = msgspec.json.decode(body)
+        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+            raise ValueError("the answer is not JSON") from None
+        if not isinstance(document, dict):
+            raise ValueError("the answer is not a JSON object")
+        return self.plain(document, context)
+
+
+def compile_peek(usage: Any, failed: str | None, path: SpecPath, pieces: Pieces) -> Peek:
+    """Reads `usage` (a template), `.model`, and `failed` (the errors' `when`) of an answer."""
+    node = Node()
+
+    def build(typed: bool) -> Callable[[Any, Context], tuple[Any, Any, bool]]:
+        source = Rewrites(pieces, typed=typed)
+        root = Value("document", absent=False, kind="" if typed else "dict", node=node)
+        env = Env(root, root, names())
+        found = source.template(usage, (*path, "response", "usage"), env)
+        model = source.text(".model", path, env)
+        failure = source.silent(failed, ("errors", "when"), env).code if failed is not None else "False"
+        source.line(f"return {found.code}, {model.code}, bool({failure})")
+        return source.function("peek", "document, context")
+
+    plain = build(False)
+    reader = decoder(node)
+    return Peek(reader, build(True) if reader is not None else None, plain)
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorMapping:
+    """How a dialect reports failures. `read` gives message, type, code, param, status, retry_after, as far as they are told."""
+
+    failed: Callable[[Any, Context], bool]
+    read: Callable[[Any, Context], dict[str, Any]]
+    statuses: Mapping[int, int] = field(default_factory=dict)
+
+
+def compile_errors(spec: Mapping[str, Any], pieces: Pieces) -> ErrorMapping:
+    """The `errors:` part of a dialect."""
+    path: SpecPath = ("errors",)
+    root = Value("document", absent=False, kind="")
+    env = Env(root, root, names())
+    source = Rewrites(pieces)
+    source.line(f"return bool({source.silent(spec['when'], (*path, 'when'), env).code})" if "when" in spec else "return False")
+    failed = source.function("failed", "document, context")
+    source = Rewrites(pieces)
+    report = source.template(spec.get("body", {}), (*path, "body"), env)
+    report_name = source.assign(f"dict({report.code} or {{}})")
+    if "retry_after" in spec:
+        source.line(f"{report_name}['retry_after'] = {source.template(spec['retry_after'], (*path, 'retry_after'), env).code}")
+    source.line(f"return {report_name}")
+    statuses = {int(theirs): int(ours) for theirs, ours in spec.get("status", {}).items()}
+    return ErrorMapping(failed, source.function("read", "document, context"), statuses)

@@ -1,0 +1,271 @@
+"""The operators of the template language → source: choose, repeat, join, refuse."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from proxy.errors import SpecPath
+from proxy.mapping import paths, syntax
+from proxy.mapping.catalogue import OPERATORS
+from proxy.mapping.code import NO_READS, Env, Value
+from proxy.mapping.expressions import ABSENT
+from proxy.mapping.syntax import is_expression
+from proxy.mapping.templates import Templates, is_constant
+
+
+class Operators(Templates):
+    """Adds operators to the source. Each `op_…` method is one, its specification already checked for its keys."""
+
+    def operator(self, operator: str, spec: dict[Any, Any], path: SpecPath, env: Env) -> Value:
+        if operator not in OPERATORS:
+            near = [key for key in spec if key in OPERATORS]
+            if not near:
+                self.faults.unknown((*path, operator), "unknown-operator", "operator", operator, OPERATORS)
+                return ABSENT
+            operator = near[0]
+        if not self.takes(operator, spec, path):
+            return ABSENT
+        method: Callable[[dict[Any, Any], SpecPath, Env], Value] = getattr(self, "op_" + operator[1:])
+        return method(spec, path, env)
+
+    def takes(self, operator: str, spec: dict[Any, Any], path: SpecPath) -> bool:
+        """Whether the operator's keys are those it needs and takes."""
+        needed, allowed = OPERATORS[operator]
+        fine = True
+        for key in needed - spec.keys():
+            self.faults.add((*path, operator), "operator-keys", f"{operator} needs {key}")
+            fine = False
+        for key in spec.keys() - needed - allowed - {operator}:
+            if operator == "$match" and not (isinstance(key, str) and key[:1] == "$"):
+                continue
+            known = ", ".join(sorted(needed | allowed)) or "no other key"
+            self.faults.add((*path, key), "operator-keys", f"{operator} does not take {key!r}", f"it takes {known}")
+            fine = False
+        return fine
+
+    def op_match(self, spec: dict[Any, Any], path: SpecPath, env: Env) -> Value:
+        subject = self.silent(spec["$match"], (*path, "$match"), env)
+        name = self.assign("None", "m")
+        branches: list[Value] = []
+        inner = replace(env, conditional=True, condition=env.condition | subject.reads)
+        header = "if"
+        for case, field in spec.items():
+            if isinstance(case, str) and case[:1] == "$":
+                continue
+            tests = " or ".join(case_test(subject.code, piece) for piece in (case.split("|") if isinstance(case, str) else [case]))
+            branches.append(self.alternative(name, f"{header} {tests}", field, (*path, case), inner))
+            header = "elif"
+        if "$else" in spec:
+            last = self.alternative(name, "else" if branches else "if True", spec["$else"], (*path, "$else"), inner)
+            return joined(name, [*branches, last])
+        return replace(joined(name, branches), absent=True)
+
+    def op_if(self, spec: dict[Any, Any], path: SpecPath, env: Env) -> Value:
+        condition = self.silent(spec["$if"], (*path, "$if"), env)
+        name = self.assign("None", "c")
+        inner = replace(env, conditional=True, condition=env.condition | condition.reads)
+        branches = [self.alternative(name, f"if {condition.code}", spec.get("$then", True), (*path, "$then"), inner)]
+        if "$else" in spec:
+            branches.append(self.alternative(name, "else", spec["$else"], (*path, "$else"), inner))
+            return joined(name, branches)
+        return replace(joined(name, branches), absent=True)
+
+    def alternative(self, name: str, header: str, spec: Any, path: SpecPath, env: Env) -> Value:
+        """One branch: its value goes to `name`."""
+        found: list[Value] = []
+
+        def build() -> None:
+            value = self.template(spec, path, env)
+            self.line(f"{name} = {value.code}")
+            found.append(value)
+
+        self.branch(header, build)
+        return found[0]
+
+    def silent(self, spec: Any, path: SpecPath, env: Env) -> Value:
+        """A condition: what it reads is not carried by its value."""
+        track, self.track = self.track, False
+        value = self.text(spec, path, env) if isinstance(spec, str) and is_expression(spec) else self.template(spec, path, env)
+        self.track = track
+        return value
+
+    def op_first(self, spec: dict[Any, Any], path: SpecPath, env: Env) -> Value:
+        name = self.assign("None", "f")
+        branches = []
+        for position, choice in enumerate(self.listed(spec, "$first", path)):
+            header = f"if {name} is None" if position else "if True"
+            branches.append(self.alternative(name, header, choice, (*path, "$first", position), replace(env, conditional=True)))
+        value = joined(name, branches)
+        return replace(value, absent=all(branch.absent for branch in branches))
+
+    def op_each(self, spec: dict[Any, Any], path: SpecPath, env: Env) -> Value:
+        name = self.assign("[]", "l")
+
+        def add(inner: Env) -> None:
+            value = self.template(spec["$do"], (*path, "$do"), inner) if "$do" in spec else inner.item
+            self.collect(name, self.used(value))
+
+        self.each(spec, path, env, add)
+        return Value(self.assign(f"{name} or None"), kind="list")
+
+    def each(self, spec: dict[Any, Any], path: SpecPath, env: Env, body: Callable[[Env], None]) -> None:
+        """Run `body` for each item: `.`, `$pos` and the `$as` name stand for it."""
+        position = self.assign("-1", "p") if mentions(spec, "$pos") else ""
+
+        def run(item: Value) -> None:
+            names = dict(env.names)
+            if position:
+                self.line(f"{position} += 1")
+                names["pos"] = Value(position, absent=False)
+            if "$as" in spec:
+                names[spec["$as"]] = item
+            inner = replace(env, item=item, names=names)
+            if "$where" in spec:
+                condition = self.silent(spec["$where"], (*path, "$where"), inner)
+                self.branch(f"if {condition.code}", lambda: body(inner))
+            else:
+                body(inner)
+
+        self.noted.append(set())
+        self.repeat(spec["$each"], (*path, "$each"), env, run)
+        self.noted.pop()
+
+    def repeat(self, source: Any, path: SpecPath, env: Env, body: Callable[[Value], None]) -> None:
+        """Loops over a path directly, or over the list that any other template gives."""
+        if isinstance(source, str) and is_expression(source):
+            try:
+                tree = syntax.parse(source)
+            except syntax.SyntaxFault:
+                tree = None
+            if isinstance(tree, syntax.Path) and not paths.singular(tree.segments):
+                self.visit(self.root(tree, path, env), tree.segments, env.root, body)
+                return
+        value = self.loop_value(source, path, env)
+        item = Value(self.name("i"), reads=value.reads, node=self.inner(value))
+        several = (
+            f"({value.code} or ())"
+            if value.kind == "list" or (self.typed and value.node is not None and value.node.is_list)
+            else (f"({value.code} if type({value.code}) is list else () if {value.code} is None else ({value.code},))")
+        )
+        with self.block(f"for {item.code} in {several}"), self.block(f"if {item.code} is not None"):
+            body(replace(item, absent=False))
+
+    def loop_value(self, source: Any, path: SpecPath, env: Env) -> Value:
+        """What is looped over; a singular path keeps its place in the event, so that its items can be typed."""
+        if isinstance(source, str) and is_expression(source):
+            try:
+                tree = syntax.parse(source)
+            except syntax.SyntaxFault:
+                return self.text(source, path, env)
+            if isinstance(tree, syntax.Path):
+                return self.path(tree, path, env)
+        return self.silent(source, path, env)
+
+    def op_concat(self, spec: dict[Any, Any], path: SpecPath, env: Env) -> Value:
+        name = self.assign("[]", "l")
+        for position, piece in enumerate(self.listed(spec, "$concat", path)):
+            self.collect(name, self.template(piece, (*path, "$concat", position), env))
+        return Value(self.assign(f"{name} or None"), kind="list")
+
+    def op_merge_adjacent(self, spec: dict[Any, Any], path: SpecPath, env: Env) -> Value:
+        items = self.template(spec["$merge_adjacent"], (*path, "$merge_adjacent"), env)
+        lists = spec.get("$join_lists", [])
+        joined_names = tuple(lists) if isinstance(lists, list) else (lists,)
+        code = f"merge_adjacent({items.code} or (), {spec['$by']!r}, {joined_names!r}) or None"
+        return Value(self.assign(code), kind="list", reads=items.reads)
+
+    def op_merge(self, spec: dict[Any, Any], path: SpecPath, env: Env) -> Value:
+        values = [
+            self.template(piece, (*path, "$merge", position), env) for position, piece in enumerate(self.listed(spec, "$merge", path))
+        ]
+        return Value(
+            self.assign(f"merge({', '.join(value.code for value in values)})"), absent=all(value.absent for value in values), kind="dict"
+        )
+
+    def op_index(self, spec: dict[Any, Any], path: SpecPath, env: Env) -> Value:
+        name = self.assign("{}", "x")
+
+        def add(item: Value) -> None:
+            inner = replace(env, item=item)
+            key, value = (self.silent(spec[part], (*path, part), inner) for part in ("$key", "$value"))
+            with self.block(f"if {key.code} is not None and {value.code} is not None"):
+                self.line(f"{name}[{key.code}] = {value.code}")
+
+        self.repeat(spec["$index"], (*path, "$index"), env, add)
+        return Value(name, absent=False, kind="dict")
+
+    def op_use(self, spec: dict[Any, Any], path: SpecPath, env: Env) -> Value:
+        wanted = spec["$use"]
+        if wanted not in self.pieces.defs:
+            self.faults.unknown((*path, "$use"), "unknown-name", "def", str(wanted), self.pieces.defs)
+            return ABSENT
+        if wanted in env.open_defs:
+            self.faults.add((*path, "$use"), "recursive-def", f"the def {wanted!r} uses itself")
+            return ABSENT
+        inner = replace(env, open_defs=(*env.open_defs, wanted))
+        body = self.pieces.defs[wanted]
+        if "$of" not in spec:
+            return self.template(body, ("defs", wanted), inner)
+        item = self.loop_value(spec["$of"], (*path, "$of"), env)
+        name = self.assign("None", "u")
+        value = self.alternative(
+            name, f"if {item.code} is not None", body, ("defs", wanted), replace(inner, item=replace(item, absent=False))
+        )
+        return Value(name, absent=value.absent or item.absent, kind=value.kind, reads=value.reads)
+
+    def op_join(self, spec: dict[Any, Any], path: SpecPath, env: Env) -> Value:
+        pieces = self.listed(spec, "$join", path)
+        values = [self.template(piece, (*path, "$join", position), env) for position, piece in enumerate(pieces)]
+        separator = spec.get("$with", "")
+        computed = [value.code for value, piece in zip(values, pieces, strict=True) if not is_constant(piece)]
+        code = f"join_texts({separator!r}, {', '.join(value.code for value in values)})"
+        if computed and all(value.absent for value, piece in zip(values, pieces, strict=True) if not is_constant(piece)):
+            return Value(self.assign(f"{code} if {' or '.join(f'{name} is not None' for name in computed)} else None"))
+        return Value(self.assign(code), absent=False)
+
+    def op_reject(self, spec: dict[Any, Any], path: SpecPath, env: Env) -> Value:
+        if not env.rejects:
+            self.faults.add((*path, "$reject"), "wrong-place", "$reject refuses a request: it works under request only")
+            return ABSENT
+        sentence = self.template(spec["$reject"], (*path, "$reject"), replace(env, condition=NO_READS))
+        self.line(f"raise Rejected({sentence.code}, {spec.get('$param')!r})")
+        return ABSENT
+
+    def op_lit(self, spec: dict[Any, Any], path: SpecPath, env: Env) -> Value:
+        return self.constant_value(spec["$lit"], env)
+
+    def listed(self, spec: dict[Any, Any], key: str, path: SpecPath) -> list[Any]:
+        if isinstance(spec[key], list):
+            return list(spec[key])
+        self.faults.add((*path, key), "wrong-type", f"{key} takes a list")
+        return []
+
+
+def joined(name: str, branches: list[Value]) -> Value:
+    """What is known of a value that comes out of one of several branches."""
+    kinds = {branch.kind for branch in branches if branch is not ABSENT}
+    reads = frozenset().union(*(branch.reads for branch in branches)) if branches else NO_READS
+    return Value(
+        name, absent=not branches or any(branch.absent for branch in branches), kind=kinds.pop() if len(kinds) == 1 else "", reads=reads
+    )
+
+
+def case_test(subject: str, case: Any) -> str:
+    """Source for `subject is this case`; numbers, booleans and null fit by their JSON text, too."""
+    if isinstance(case, str) and case not in ("true", "false", "null") and not re.fullmatch(r"-?\d+", case):
+        return f"{subject} == {case!r}"
+    text = {True: "true", False: "false", None: "null"}.get(case, str(case)) if not isinstance(case, str) else case
+    value = {"true": "True", "false": "False", "null": "None"}.get(text)
+    return f"{subject} is {value} or {subject} == {text!r}" if value else f"{subject} == {text} or {subject} == {text!r}"
+
+
+def mentions(spec: Any, name: str) -> bool:
+    """Whether a variable's name occurs anywhere in a template."""
+    if isinstance(spec, str):
+        return name in spec
+    if isinstance(spec, dict):
+        return any(mentions(value, name) for value in spec.values()) or "$use" in spec
+    return any(mentions(item, name) for item in spec) if isinstance(spec, list) else False

@@ -1,0 +1,116 @@
+"""Rewrite rules → source: edits in place, each at all places its path finds, in the order they are written."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from proxy.errors import SpecPath
+from proxy.mapping import paths
+from proxy.mapping.code import Env, Value
+from proxy.mapping.operators import Operators
+from proxy.mapping.paths import PathFault, Segments
+from proxy.mapping.untag import untag_whole
+
+KEYS = frozenset(("at", "when", "rename", "set", "untag", "drop", "keep", "remember"))
+
+
+class Rewrites(Operators):
+    """Adds rewrite rules to the source. The document is a dict of its own; nothing read from it is remembered."""
+
+    def rewrite(self, rules: Any, path: SpecPath, env: Env) -> None:
+        if not isinstance(rules, list):
+            self.faults.add(path, "wrong-type", "rewrite takes a list of rules")
+            return
+        self.remember_reads = False
+        for position, rule in enumerate(rules):
+            self.rule(rule, (*path, position), env)
+
+    def rule(self, rule: dict[str, Any], path: SpecPath, env: Env) -> None:
+        for key in rule.keys() - KEYS:
+            self.faults.unknown((*path, key), "operator-keys", "rewrite step", str(key), KEYS)
+        segments = self.place(rule.get("at", ""), (*path, "at"))
+
+        def edit(place: Value) -> None:
+            inner = replace(
+                env, item=replace(place, kind="request" if not segments and env.root.kind == "request" else "dict", absent=False)
+            )
+            with self.block(f"if type({place.code}) is dict"):
+                if "when" in rule:
+                    condition = self.silent(rule["when"], (*path, "when"), inner)
+                    reads = condition.reads
+                    self.branch(f"if {condition.code}", lambda: self.steps(rule, path, replace(inner, conditional=True, condition=reads)))
+                else:
+                    self.steps(rule, path, inner)
+
+        self.visit(env.root, segments, env.root, edit)
+
+    def place(self, at: Any, path: SpecPath) -> Segments:
+        text = str(at)
+        dot = "" if text[:1] in ("", "[") else "."
+        try:
+            return paths.parse(dot + text)
+        except PathFault as fault:
+            self.faults.add(path, fault.code, str(fault), offset=max(fault.offset - len(dot), 0))
+            return ()
+
+    def steps(self, rule: dict[str, Any], path: SpecPath, env: Env) -> None:
+        place = env.item.code
+        for old, new in rule.get("rename", {}).items():
+            with self.block(f"if {place}.get({old!r}) is not None"):
+                moved = self.assign(f"{place}.pop({old!r})")
+                with self.block(f"if {place}.get({new!r}) is None"):
+                    self.line(f"{place}[{new!r}] = {moved}")
+        values = [(name, self.template(spec, (*path, "set", name), env)) for name, spec in rule.get("set", {}).items()]
+        for name, value in values:
+            self.put(place, name, value)
+        if "untag" in rule:
+            self.untag(rule["untag"], (*path, "untag"), env)
+        for name in rule.get("drop", ()):
+            self.line(f"{place}.pop({name!r}, None)")
+        if "keep" in rule:
+            kept = self.constant(frozenset(rule["keep"]))
+            with self.block(f"for name in [name for name in {place} if name not in {kept}]"):
+                self.line(f"del {place}[name]")
+        for name, spec in rule.get("remember", {}).items():
+            value = self.template(spec, (*path, "remember", name), env)
+            with self.block(f"if {value.code} is not None"):
+                self.line(f"memory[{name!r}] = {value.code}")
+
+    def put(self, place: str, name: str, value: Value) -> None:
+        if not value.absent:
+            self.line(f"{place}[{name!r}] = {value.code}")
+            return
+        with self.block(f"if {value.code} is not None"):
+            self.line(f"{place}[{name!r}] = {value.code}")
+        with self.block("else"):
+            self.line(f"{place}.pop({name!r}, None)")
+
+    def untag(self, spec: dict[str, Any], path: SpecPath, env: Env) -> None:
+        missing = {"tag", "from", "to"} - spec.keys()
+        if missing:
+            self.faults.add(path, "operator-keys", f"untag needs {', '.join(sorted(missing))}")
+            return
+        place, tag, source, target = env.item.code, spec["tag"], spec["from"], spec["to"]
+        begun = bool(spec.get("open", False))
+        text = self.assign(f"{place}.get({source!r})")
+        self.constants.update(untag_whole=untag_whole, first_choice=first_choice)
+        with self.block(f"if type({text}) is str"):
+            outside, inside = self.name(), self.name()
+            if env.stateful:
+                self.line(
+                    f"{outside}, {inside} = splitters.take({tag!r}, first_choice(document), {(source, target)!r}, {begun}).feed({text})"
+                )
+            else:
+                self.line(f"{outside}, {inside} = untag_whole({text}, {tag!r}, {begun})")
+            with self.block(f"if {inside}"):
+                self.line(f"{place}[{target!r}] = {inside}")
+            self.line(f"{place}[{source!r}] = {outside}")
+
+
+def first_choice(document: dict[str, Any]) -> int:
+    """The index of the choice that a chunk belongs to (each chunk of an OpenAI-shaped stream carries one)."""
+    choices = document.get("choices")
+    first = choices[0] if isinstance(choices, list) and choices else None
+    index = first.get("index") if isinstance(first, dict) else None
+    return index if isinstance(index, int) else 0

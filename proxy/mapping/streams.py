@@ -1,0 +1,221 @@
+"""Stream rules → source: for each event its rules, from top to bottom."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from proxy.errors import SpecPath
+from proxy.mapping.code import Env, Node, Pieces, Value
+from proxy.mapping.operators import case_test
+from proxy.mapping.rewrites import Rewrites
+from proxy.mapping.stream import Step, StreamFault, StreamMapping
+from proxy.mapping.templates import is_constant
+from proxy.mapping.typed import decoder
+
+RULE_KEYS = frozenset(("when", "each", "as", "set", "head", "emit", "usage", "finish", "error"))
+PARAMETERS = "document, kind, stream, writer, context"
+
+
+def compile_stream(spec: dict[str, Any], path: SpecPath, pieces: Pieces, names: dict[str, Value]) -> StreamMapping:
+    """The `stream:` part of an operation. Faults are noted in `pieces.faults`."""
+    rewrites = "rewrite" in spec
+    node = Node()
+    plain = _step(spec, path, pieces, names, node)
+    typed = None
+    reader = None if rewrites else decoder(node)
+    if reader is not None:
+        typed = _step(spec, path, pieces, names, node, typed=True)
+    terminal = spec.get("terminal", {})
+    data = terminal.get("data")
+    return StreamMapping(
+        decode=spec.get("decode", "sse"),
+        passthrough=not rewrites and not emits(spec.get("events") or {}),
+        plain=plain,
+        typed=typed,
+        decoder=reader,
+        end_data=data.encode() if isinstance(data, str) else None,
+        eof_after_finish=terminal.get("eof") == "after_finish",
+        chunks=rewrites,
+    )
+
+
+def trace_stream(spec: dict[str, Any], path: SpecPath, pieces: Pieces, names: dict[str, Value]) -> Step:
+    """The plain step, compiled so that each rule tells `trace` what it read and wrote."""
+    return _step(spec, path, pieces, names, None, trace=True)
+
+
+def emits(events: Any) -> bool:
+    """Whether any rule writes to the client."""
+    return any("emit" in rule for rules in events.values() for rule in (rules if isinstance(rules, list) else [rules]))
+
+
+def _step(
+    spec: dict[str, Any],
+    path: SpecPath,
+    pieces: Pieces,
+    names: dict[str, Value],
+    node: Node | None,
+    typed: bool = False,
+    trace: bool = False,
+) -> Step:
+    source = StreamRules(pieces, typed=typed, trace=trace)
+    source.constants["StreamFault"] = StreamFault
+    root = Value("document", absent=False, kind="" if typed else "dict", node=node)
+    env = Env(root, root, {**names, "s": Value("memory", absent=False, kind="dict")}, stateful=True)
+    source.stream(spec, path, env)
+    for local in ("splitters", "ordinals", "memory"):
+        if any(local in line for line in source.lines):
+            source.lines.insert(0, f"    {local} = stream.{local}")
+    return source.function("typed_step" if typed else "step", PARAMETERS)
+
+
+class StreamRules(Rewrites):
+    """Adds stream rules to the source."""
+
+    def stream(self, spec: dict[str, Any], path: SpecPath, env: Env) -> None:
+        if "rewrite" in spec:
+            self.rewrite(spec["rewrite"], (*path, "rewrite"), env)
+            self.remember_reads = True
+            self.known = [{}]
+        if "event" in spec:
+            self.line(f"kind = {self.text(str(spec['event']), (*path, 'event'), env).code}")
+        self.terminal(spec.get("terminal", {}), (*path, "terminal"), env)
+        if spec.get("usage_only") is not None:
+            hidden = self.silent(spec["usage_only"], (*path, "usage_only"), env)
+            self.line(f"stream.hidden = bool({hidden.code})")
+        self.events(spec.get("events") or {}, (*path, "events"), env)
+
+    def terminal(self, spec: dict[str, Any], path: SpecPath, env: Env) -> None:
+        if "event" in spec:
+            wanted = " or ".join(f"kind == {name!r}" for name in str(spec["event"]).split("|"))
+            with self.block(f"if {wanted}"):
+                self.line("stream.ended = True")
+        if "when" in spec:
+            condition = self.silent(spec["when"], (*path, "when"), env)
+            with self.block(f"if {condition.code}"):
+                self.line("stream.ended = True")
+
+    def events(self, events: dict[Any, Any], path: SpecPath, env: Env) -> None:
+        header = "if"
+        for names, rules in events.items():
+            if names == "*":
+                continue
+            tests = " or ".join(f"kind == {name!r}" for name in str(names).split("|"))
+            with self.block(f"{header} {tests}"):
+                self.rules(rules, (*path, names), env)
+            header = "elif"
+        if "*" in events and header == "if":
+            self.rules(events["*"], (*path, "*"), env)
+        elif "*" in events:
+            with self.block("else"):
+                self.rules(events["*"], (*path, "*"), env)
+
+    def rules(self, rules: Any, path: SpecPath, env: Env) -> None:
+        if not isinstance(rules, list):
+            self.event_rule(rules, path, env)
+            return
+        for position, rule in enumerate(rules):
+            self.event_rule(rule, (*path, position), env)
+
+    def event_rule(self, rule: dict[str, Any], path: SpecPath, env: Env) -> None:
+        for key in rule.keys() - RULE_KEYS:
+            self.faults.unknown((*path, key), "operator-keys", "stream rule step", str(key), RULE_KEYS)
+
+        def run(inner: Env) -> None:
+            if "each" in rule:
+                each = {"$each": rule["each"], "$do": {key: value for key, value in rule.items() if key not in ("each", "as", "when")}}
+                each |= {"$as": rule["as"]} if "as" in rule else {}
+                self.each(each, path, inner, lambda item: self.actions(rule, path, item))
+            else:
+                self.actions(rule, path, inner)
+
+        if "when" in rule:
+            condition = self.silent(rule["when"], (*path, "when"), env)
+            with self.block(f"if {condition.code}"):
+                run(env)
+        else:
+            run(env)
+
+    def actions(self, rule: dict[str, Any], path: SpecPath, env: Env) -> None:
+        for name, spec in rule.get("set", {}).items():
+            value = self.template(spec, (*path, "set", name), env)
+            with self.block(f"if {value.code} is not None"):
+                self.line(f"memory[{name!r}] = {value.code}")
+        if "head" in rule:
+            self.line(f"writer.head({self.template(rule['head'], (*path, 'head'), env).code})")
+        if "emit" in rule:
+            self.choose(rule["emit"], (*path, "emit"), env, self.emit)
+        if "usage" in rule:
+            value = self.template(rule["usage"], (*path, "usage"), env)
+            with self.block(f"if {value.code} is not None"):
+                self.line(f"writer.usage = {value.code}")
+        if "finish" in rule:
+            self.finish(rule["finish"], (*path, "finish"), env)
+        if "error" in rule:
+            self.choose(rule["error"], (*path, "error"), env, self.fail)
+
+    def choose(self, spec: Any, path: SpecPath, env: Env, act: Callable[[Any, SpecPath, Env], None]) -> None:
+        """`$match`, `$if` and `$each` around an action: they choose whether and for what it runs."""
+        if not isinstance(spec, dict):
+            act(spec, path, env)
+        elif "$each" in spec and self.takes("$each", spec, path):
+            self.each(spec, path, env, lambda inner: self.choose(spec.get("$do", {}), (*path, "$do"), inner, act))
+        elif "$if" in spec and self.takes("$if", spec, path):
+            condition = self.silent(spec["$if"], (*path, "$if"), env)
+            for key, header in (("$then", f"if {condition.code}"), ("$else", "else")):
+                if key in spec:
+                    with self.block(header):
+                        self.choose(spec[key], (*path, key), env, act)
+        elif "$match" in spec and self.takes("$match", spec, path):
+            self.choose_case(spec, path, env, act)
+        else:
+            act(spec, path, env)
+
+    def choose_case(self, spec: dict[Any, Any], path: SpecPath, env: Env, act: Callable[[Any, SpecPath, Env], None]) -> None:
+        subject = self.silent(spec["$match"], (*path, "$match"), env)
+        header = "if"
+        for case, field in spec.items():
+            if case == "$match" or case == "$else":
+                continue
+            tests = " or ".join(case_test(subject.code, piece) for piece in (case.split("|") if isinstance(case, str) else [case]))
+            with self.block(f"{header} {tests}"):
+                self.choose(field, (*path, case), env, act)
+            header = "elif"
+        if "$else" in spec:
+            with self.block("else" if header == "elif" else "if True"):
+                self.choose(spec["$else"], (*path, "$else"), env, act)
+
+    def emit(self, spec: Any, path: SpecPath, env: Env) -> None:
+        if not isinstance(spec, dict) or not spec.keys() <= {"index", "delta", "logprobs"} or "delta" not in spec:
+            self.faults.add(path, "operator-keys", "emit takes delta, and beside it index and logprobs")
+            return
+        delta = self.template(spec["delta"], (*path, "delta"), env)
+        code = f"dict({delta.code})" if is_constant(spec["delta"]) else delta.code
+        more = []
+        for name in ("index", "logprobs"):
+            if name in spec:
+                more.append(f"{name}={self.template(spec[name], (*path, name), env).code}")
+        call = f"writer.emit({', '.join([code, *more])})"
+        if delta.absent:
+            with self.block(f"if {delta.code} is not None"):
+                self.line(call)
+        else:
+            self.line(call)
+
+    def finish(self, spec: Any, path: SpecPath, env: Env) -> None:
+        """With `{index, reason}` the choice is known to exist even while it has no reason."""
+        if not isinstance(spec, dict) or "reason" not in spec:
+            reason = self.template(spec, path, env)
+            with self.block(f"if {reason.code} is not None"):
+                self.line(f"writer.finish({reason.code})")
+            return
+        reason = self.template(spec["reason"], (*path, "reason"), env)
+        index = self.template(spec.get("index", 0), (*path, "index"), env)
+        self.line(f"writer.finish({reason.code}, {index.code})")
+
+    def fail(self, spec: Any, path: SpecPath, env: Env) -> None:
+        report = self.template(spec, path, replace(env, conditional=True))
+        with self.block(f"if {report.code} is not None"):
+            self.line(f"raise StreamFault({report.code})")

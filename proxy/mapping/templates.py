@@ -1,0 +1,185 @@
+"""Templates → source: YAML in the shape of its output: leaves, objects, lists. (Operators: `proxy.mapping.operators`.)
+
+While a request is compiled, the source also notes which of the client's parameters something was made of (`used`), so that the
+others can be reported. A parameter that is certainly carried costs nothing at run time.
+"""
+
+from __future__ import annotations
+
+import re
+from abc import abstractmethod
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from proxy.errors import SpecPath
+from proxy.mapping.code import Env, Pieces, Value
+from proxy.mapping.expressions import Expressions
+from proxy.mapping.syntax import is_expression
+
+_REQUIRED = re.compile(r"\s*\|\s*required\s*$")
+
+
+class Templates(Expressions):
+    """Adds templates to the source."""
+
+    def __init__(self, pieces: Pieces, *, typed: bool = False, trace: bool = False, track: bool = False) -> None:
+        super().__init__(pieces, typed=typed, trace=trace)
+        self.track = track
+        self.parameters: dict[str, int] = {}
+        self.carried: set[str] = set()
+        self.noted: list[set[frozenset[str]]] = [set()]
+
+    def template(self, spec: Any, path: SpecPath, env: Env) -> Value:
+        if isinstance(spec, str):
+            return self.leaf(spec, path, env)
+        if isinstance(spec, dict):
+            operator = next((key for key in spec if isinstance(key, str) and key[:1] == "$" and key[:2] != "$$"), None)
+            return self.operator(operator, spec, path, env) if operator else self.object(spec, path, env)
+        if isinstance(spec, list):
+            return self.list_of(spec, path, env)
+        return self.constant_value(spec, env)
+
+    @abstractmethod
+    def operator(self, operator: str, spec: dict[Any, Any], path: SpecPath, env: Env) -> Value:
+        """A template with a `$…` key: the result of that operator."""
+
+    # -- leaves --------------------------------------------------------------------------------------------------
+
+    def leaf(self, text: str, path: SpecPath, env: Env) -> Value:
+        if not is_expression(text):
+            return self.constant_value(text[1:] if text[:2] == "$$" else text, env)
+        value = self.text(text, path, env)
+        if self.track and value.reads:
+            if value.certain and not env.conditional:
+                self.carried |= value.reads
+            else:
+                self.note(value.reads, value)
+        if self.tracing:
+            self.line(f"trace({path!r}, {text!r}, {value.code})")
+        return value
+
+    def constant_value(self, spec: Any, env: Env) -> Value:
+        """A literal. Where a condition chose it, what the condition read has been carried by it."""
+        if self.track and env.condition:
+            self.note(env.condition)
+        return Value(self.constant(spec), absent=False)
+
+    def note(self, reads: frozenset[str], value: Value | None = None) -> None:
+        """Note at run time that these parameters were carried (when the value is present)."""
+        if any(reads in scope for scope in self.noted):
+            return
+        mask = 0
+        for name in reads:
+            mask |= self.parameters.setdefault(name, 1 << len(self.parameters))
+        if value is not None and value.absent:
+            with self.block(f"if {value.code} is not None"):
+                self.line(f"used |= {mask}")
+        else:
+            self.line(f"used |= {mask}")
+            self.noted[-1].add(reads)
+
+    def branch(self, header: str, body: Callable[[], None]) -> None:
+        """A block that may not run: what is noted in it does not hold behind it."""
+        self.noted.append(set())
+        with self.block(header):
+            body()
+        self.noted.pop()
+
+    # -- objects and lists -----------------------------------------------------------------------------------------
+
+    def object(self, spec: dict[Any, Any], path: SpecPath, env: Env) -> Value:
+        if is_constant(spec):
+            return replace(self.constant_value(literal(spec), env), kind="dict")
+        needed: dict[Any, Value] = {}
+        for key, field in spec.items():
+            if isinstance(field, str) and is_expression(field) and _REQUIRED.search(field):
+                needed[key] = self.leaf(_REQUIRED.sub("", field), (*path, key), env)
+        missing = [value.code for value in needed.values() if value.absent]
+        if not missing:
+            return self.fields(spec, needed, path, env)
+        name = self.assign("None", "o")
+
+        def build() -> None:
+            value = self.fields(spec, needed, path, env)
+            self.line(f"{name} = {value.code}")
+
+        self.branch("if " + " and ".join(f"{code} is not None" for code in missing), build)
+        return Value(name, kind="dict")
+
+    def fields(self, spec: dict[Any, Any], needed: dict[Any, Value], path: SpecPath, env: Env) -> Value:
+        """The object itself: certain fields in one display, the others added where they are present."""
+        name, started, sure = self.name("o"), False, bool(needed)
+        certain: list[str] = []
+        constants = 0
+        for key, field in spec.items():
+            label = repr(key[1:] if isinstance(key, str) and key[:2] == "$$" else str(key))
+            value = replace(needed[key], absent=False) if key in needed else self.template(field, (*path, key), env)
+            constants += is_constant(field)
+            sure = sure or (not value.absent and not is_constant(field))
+            if not started and not value.absent:
+                certain.append(f"{label}: {value.code}")
+                continue
+            if not started:
+                self.line(f"{name} = {{{', '.join(certain)}}}")
+                started = True
+            if value.absent:
+                with self.block(f"if {value.code} is not None"):
+                    self.line(f"{name}[{label}] = {value.code}")
+            else:
+                self.line(f"{name}[{label}] = {value.code}")
+        if not started:
+            self.line(f"{name} = {{{', '.join(certain)}}}")
+        if not sure:
+            with self.block(f"if len({name}) == {constants}"):
+                self.line(f"{name} = None")
+        return Value(name, absent=not sure, kind="dict")
+
+    def list_of(self, spec: list[Any], path: SpecPath, env: Env) -> Value:
+        if is_constant(spec):
+            return replace(self.constant_value(literal(spec), env), kind="list")
+        values = [self.template(item, (*path, position), env) for position, item in enumerate(spec)]
+        if not any(value.absent for value in values):
+            return Value(self.assign("[" + ", ".join(value.code for value in values) + "]"), absent=False, kind="list")
+        name = self.assign("[]", "l")
+        for value in values:
+            self.collect(name, replace(value, kind="item"))
+        if all(value.absent or is_constant(item) for value, item in zip(values, spec, strict=True)):
+            constants = sum(is_constant(item) for item in spec)
+            return Value(self.assign(f"{name} if len({name}) > {constants} else None"), kind="list")
+        return Value(name, absent=False, kind="list")
+
+    def collect(self, name: str, value: Value) -> None:
+        """Add a result to a list: absent ones not, lists item by item (unless it stands as an item itself)."""
+
+        def add() -> None:
+            if value.kind == "list":
+                self.line(f"{name}.extend({value.code})")
+            elif value.kind in ("dict", "item"):
+                self.line(f"{name}.append({value.code})")
+            else:
+                self.line(f"{name}.extend({value.code}) if type({value.code}) is list else {name}.append({value.code})")
+
+        if value.absent:
+            with self.block(f"if {value.code} is not None"):
+                add()
+        else:
+            add()
+
+
+def is_constant(spec: Any) -> bool:
+    """Whether a template has nothing to compute."""
+    if isinstance(spec, str):
+        return not is_expression(spec)
+    if isinstance(spec, dict):
+        return not any(isinstance(key, str) and key[:1] == "$" and key[:2] != "$$" for key in spec) and all(map(is_constant, spec.values()))
+    return all(map(is_constant, spec)) if isinstance(spec, list) else True
+
+
+def literal(spec: Any) -> Any:
+    """A constant template as the value it stands for."""
+    if isinstance(spec, str):
+        return spec[1:] if spec[:2] == "$$" else spec
+    if isinstance(spec, dict):
+        return {(key[1:] if isinstance(key, str) and key[:2] == "$$" else str(key)): literal(value) for key, value in spec.items()}
+    return [literal(item) for item in spec] if isinstance(spec, list) else spec
