@@ -27,7 +27,8 @@ from proxy.mapping.mappings import (
 )
 from proxy.mapping.schemas import Level
 from proxy.mapping.stream import StreamMapping
-from proxy.mapping.streams import compile_stream
+from proxy.mapping.streams import compile_stream, trace_stream
+from proxy.mapping.tracing import Step, traced
 
 _PLACE = re.compile(r"\{(\w+)\}")
 _LEGAL = re.compile(r"[A-Za-z0-9._:~@/+ -]+")
@@ -82,6 +83,7 @@ class Dialect:
     rate_limits: Mapping[str, str]
     errors: ErrorMapping
     operations: Mapping[str, DialectOperation]
+    spec: Mapping[str, Any] = field(repr=False)
     rows: tuple[tuple[Callable[[str], Any], Mapping[str, Any]], ...] = field(repr=False)
 
     def traits(self, model: str) -> dict[str, Any]:
@@ -99,7 +101,7 @@ def compile_dialect(spec: Mapping[str, Any], *, operations: Container[str] | Non
     `operations`: compile only these. Raises FaultError with every fault found, each with its place in the specification.
     """
     faults = Faults()
-    pieces = _pieces(spec, faults)
+    pieces = read_pieces(spec, faults)
     auth = spec.get("auth", {"header": "authorization", "prefix": "Bearer "})
     compiled = {
         name: _operation(str(name), part, spec, pieces)
@@ -117,13 +119,38 @@ def compile_dialect(spec: Mapping[str, Any], *, operations: Container[str] | Non
         rate_limits={theirs.lower(): ours for ours, theirs in spec.get("rate_limits", {}).items()},
         errors=compile_errors(spec.get("errors", {}), pieces),
         operations=compiled,
+        spec=spec,
         rows=tuple((_globs(row["model"]), {key: value for key, value in row.items() if key != "model"}) for row in spec.get("traits", ())),
     )
     faults.raise_if_any()
     return dialect
 
 
-def _pieces(spec: Mapping[str, Any], faults: Faults) -> Pieces:
+@dataclass(frozen=True, slots=True)
+class Traced:
+    """One operation's rules, compiled to be explained: each gives its result and the steps that led to it; None: passthrough."""
+
+    request: Callable[..., tuple[Any, list[Step]]] | None
+    response: Callable[..., tuple[Any, list[Step]]] | None
+    event: Callable[..., tuple[Any, list[Step]]] | None
+
+
+def trace_operation(dialect: Dialect, operation: str) -> Traced:
+    """Compile an operation of a (faultless) dialect for `explain`: `request(body, context)` gives (body, used, reported),
+    `response(document, context)` the answer before its last touch, `event(document, name, stream, writer, context)` nothing."""
+    pieces, part, path = read_pieces(dialect.spec, Faults()), dialect.spec["operations"][operation], ("operations", operation)
+    request = compile_request(part.get("request", {}), (*path, "request"), pieces, trace=True)
+    response = compile_response(part.get("response", {}), (*path, "response"), pieces, trace=True)
+    step = trace_stream(part["stream"], (*path, "stream"), pieces, names()) if "stream" in part else None
+    return Traced(
+        traced(request.function) if request else None,
+        traced(response.function) if response else None,
+        traced(step) if step else None,
+    )
+
+
+def read_pieces(spec: Mapping[str, Any], faults: Faults) -> Pieces:
+    """The named pieces of a dialect file: tables, schema levels, defs."""
     return Pieces(
         faults,
         {name: expand(table) for name, table in spec.get("tables", {}).items()},

@@ -2,8 +2,8 @@
 
 The writer owns what every client of that stream relies on: role first; one id, created and model throughout; tool calls with
 indexes from 0, each id and name once, `{}` for a call without arguments; one finish reason per choice, after its content,
-`tool_calls` when calls were made (a call that was cut by the length limit stays as it is); the usage chunk only if asked for; `[DONE]` once. (OpenAI's API description,
-CreateChatCompletionStreamResponse.)
+`tool_calls` when calls were made (a call that was cut by the length limit stays as it is); the usage chunk only if asked for;
+`[DONE]` once. (OpenAI's API description, CreateChatCompletionStreamResponse.)
 """
 
 from __future__ import annotations

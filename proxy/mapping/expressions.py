@@ -133,9 +133,9 @@ class Expressions(Code):
     def step(self, value: Value, selector: Selector) -> Value:
         if isinstance(selector, Name):
             return self.field(value, selector.name)
-        assert isinstance(selector, Index)
+        index = place(selector)
         node = self.inner(value)
-        code = f"{value.code}[{selector.index}] if {self.holds_index(value, selector)} else None"
+        code = f"{value.code}[{index}] if {holds(value.code, index)} else None"
         return Value(self.assign(code), reads=value.reads, certain=value.certain, node=node)
 
     def field(self, value: Value, name: str) -> Value:
@@ -183,12 +183,7 @@ class Expressions(Code):
                 self.used(Value("", node=owner.node.field(last.name)))
             return self.assign(self.access(owner, last.name, "NOTHING"))
         found = self.used(self.step(owner, last)).code
-        return self.assign(f"NOTHING if {found} is None and not ({self.holds_index(owner, last)}) else {found}")
-
-    def holds_index(self, owner: Value, selector: Selector) -> str:
-        assert isinstance(selector, Index)
-        need = selector.index + 1 if selector.index >= 0 else -selector.index
-        return f"type({owner.code}) is list and len({owner.code}) >= {need}"
+        return self.assign(f"NOTHING if {found} is None and not ({holds(owner.code, place(last))}) else {found}")
 
     def visit(self, value: Value, segments: Segments, root: Value, body: Callable[[Value], None], nulls: bool = False) -> None:
         """Write loops that run `body` for each value a path finds; nulls are passed over unless asked for."""
@@ -221,8 +216,8 @@ class Expressions(Code):
 
     def loop(self, value: Value, selector: Selector) -> str:
         if isinstance(selector, Slice):
-            piece = f"[{selector.start if selector.start is not None else ''}:{selector.stop if selector.stop is not None else ''}:{selector.step or ''}]"
-            return f"({value.code}{piece} if type({value.code}) is list else ())" if selector.step != 0 else "()"
+            piece = ":".join("" if bound is None else str(bound) for bound in (selector.start, selector.stop, selector.step))
+            return f"({value.code}[{piece}] if type({value.code}) is list else ())" if selector.step != 0 else "()"
         if value.kind == "list":
             return f"{value.code} or ()" if value.absent else value.code
         return f"({value.code} if type({value.code}) is list else children({value.code}))"
@@ -289,7 +284,6 @@ class Expressions(Code):
             return f"lower_schema({code}, {arguments[0]})"
         if entry.name == "ordinal":
             return f"ordinal(ordinals, {arguments[0]}, {code})" if env.stateful else f"ordinal({{}}, {arguments[0]}, {code})"
-        assert entry.function is not None
         self.constants[f"f_{entry.name}"] = entry.function
         return f"f_{entry.name}({', '.join([code, *arguments])})"
 
@@ -317,6 +311,18 @@ class Expressions(Code):
 
 
 NEVER_ABSENT = frozenset(("parts", "list", "to_json", "at_most", "at_least", "ordinal", "schema", "safe_id"))
+
+
+def place(selector: Selector) -> int:
+    """The index of a selector in a singular path."""
+    if not isinstance(selector, Index):
+        raise TypeError(f"{selector!r} is not an index")
+    return selector.index
+
+
+def holds(code: str, index: int) -> str:
+    """Source for `this value is a list that has that index`."""
+    return f"type({code}) is list and len({code}) >= {index + 1 if index >= 0 else -index}"
 
 
 def backwards(table: dict[Any, Any]) -> dict[Any, Any]:

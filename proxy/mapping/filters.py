@@ -152,7 +152,8 @@ def scheme(value: Any) -> str | None:
 
 
 def data_url(value: Any, member: str) -> str | None:
-    """Of `data:image/png;base64,AAAA` (RFC 2397): "type" is image/png, "data" the base64 text (made, where the URL is not base64), "text" the UTF-8 text."""
+    """Of `data:image/png;base64,AAAA` (RFC 2397): "type" is image/png, "data" the base64 text (made, where the URL is not base64),
+    "text" the UTF-8 text."""
     match = _DATA_URL.fullmatch(value) if isinstance(value, str) else None
     if match is None:
         return None

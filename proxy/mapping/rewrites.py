@@ -56,6 +56,7 @@ class Rewrites(Operators):
 
     def steps(self, rule: dict[str, Any], path: SpecPath, env: Env) -> None:
         place = env.item.code
+        self.tell(rule, path)
         for old, new in rule.get("rename", {}).items():
             with self.block(f"if {place}.get({old!r}) is not None"):
                 moved = self.assign(f"{place}.pop({old!r})")
@@ -76,6 +77,12 @@ class Rewrites(Operators):
             value = self.template(spec, (*path, "remember", name), env)
             with self.block(f"if {value.code} is not None"):
                 self.line(f"memory[{name!r}] = {value.code}")
+
+    def tell(self, rule: dict[str, Any], path: SpecPath) -> None:
+        """While tracing: the steps of a rule that have no expression."""
+        for step in ("rename", "drop", "keep", "untag"):
+            if self.tracing and step in rule:
+                self.line(f"trace({(*path, step)!r}, {step!r}, {rule[step]!r})")
 
     def put(self, place: str, name: str, value: Value) -> None:
         if not value.absent:

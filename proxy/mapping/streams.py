@@ -22,11 +22,11 @@ def compile_stream(spec: dict[str, Any], path: SpecPath, pieces: Pieces, names: 
     """The `stream:` part of an operation. Faults are noted in `pieces.faults`."""
     rewrites = "rewrite" in spec
     node = Node()
-    plain = _step(spec, path, pieces, names, node)
+    plain = _step(StreamRules(pieces), spec, path, names, node)
     typed = None
     reader = None if rewrites else decoder(node)
     if reader is not None:
-        typed = _step(spec, path, pieces, names, node, typed=True)
+        typed = _step(StreamRules(pieces, typed=True), spec, path, names, node)
     terminal = spec.get("terminal", {})
     data = terminal.get("data")
     return StreamMapping(
@@ -43,7 +43,7 @@ def compile_stream(spec: dict[str, Any], path: SpecPath, pieces: Pieces, names: 
 
 def trace_stream(spec: dict[str, Any], path: SpecPath, pieces: Pieces, names: dict[str, Value]) -> Step:
     """The plain step, compiled so that each rule tells `trace` what it read and wrote."""
-    return _step(spec, path, pieces, names, None, trace=True)
+    return _step(StreamRules(pieces, trace=True), spec, path, names, None)
 
 
 def emits(events: Any) -> bool:
@@ -51,24 +51,15 @@ def emits(events: Any) -> bool:
     return any("emit" in rule for rules in events.values() for rule in (rules if isinstance(rules, list) else [rules]))
 
 
-def _step(
-    spec: dict[str, Any],
-    path: SpecPath,
-    pieces: Pieces,
-    names: dict[str, Value],
-    node: Node | None,
-    typed: bool = False,
-    trace: bool = False,
-) -> Step:
-    source = StreamRules(pieces, typed=typed, trace=trace)
+def _step(source: StreamRules, spec: dict[str, Any], path: SpecPath, names: dict[str, Value], node: Node | None) -> Step:
     source.constants["StreamFault"] = StreamFault
-    root = Value("document", absent=False, kind="" if typed else "dict", node=node)
+    root = Value("document", absent=False, kind="" if source.typed else "dict", node=node)
     env = Env(root, root, {**names, "s": Value("memory", absent=False, kind="dict")}, stateful=True)
     source.stream(spec, path, env)
     for local in ("splitters", "ordinals", "memory"):
         if any(local in line for line in source.lines):
             source.lines.insert(0, f"    {local} = stream.{local}")
-    return source.function("typed_step" if typed else "step", PARAMETERS)
+    return source.function("step", PARAMETERS + (", trace=None" if source.tracing else ""))
 
 
 class StreamRules(Rewrites):
@@ -177,7 +168,7 @@ class StreamRules(Rewrites):
         subject = self.silent(spec["$match"], (*path, "$match"), env)
         header = "if"
         for case, field in spec.items():
-            if case == "$match" or case == "$else":
+            if case in ("$match", "$else"):
                 continue
             tests = " or ".join(case_test(subject.code, piece) for piece in (case.split("|") if isinstance(case, str) else [case]))
             with self.block(f"{header} {tests}"):
