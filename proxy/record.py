@@ -1,0 +1,87 @@
+"""What one exchange leaves behind for metrics and log.
+
+The exchange fills one Record as it goes and hands it over once, at its end; nothing is counted or written before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import msgspec
+
+from proxy.errors import Blame
+
+
+class Usage(msgspec.Struct, frozen=True, gc=False):
+    """Token counts. `input` includes what the cache served and stored, `output` includes reasoning (as OpenAI counts)."""
+
+    input: int = 0
+    output: int = 0
+    cached_input: int = 0
+    cache_creation_input: int = 0
+    reasoning: int = 0
+
+    @classmethod
+    def read(cls, usage: Mapping[str, Any]) -> Usage:
+        """From OpenAI's `usage` object: Chat's names, or those of Responses and Realtime. What is no count is 0."""
+        read = usage.get("prompt_tokens_details") or usage.get("input_tokens_details") or usage.get("input_token_details")
+        wrote = usage.get("completion_tokens_details") or usage.get("output_tokens_details") or usage.get("output_token_details")
+        return cls(
+            _count(usage, "prompt_tokens") or _count(usage, "input_tokens"),
+            _count(usage, "completion_tokens") or _count(usage, "output_tokens"),
+            _count(read, "cached_tokens"),
+            _count(read, "cache_write_tokens"),
+            _count(wrote, "reasoning_tokens"),
+        )
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(
+            self.input + other.input,
+            self.output + other.output,
+            self.cached_input + other.cached_input,
+            self.cache_creation_input + other.cache_creation_input,
+            self.reasoning + other.reasoning,
+        )
+
+
+def _count(counts: object, name: str) -> int:
+    """An upstream's figure, which may be anything."""
+    value = counts.get(name) if isinstance(counts, Mapping) else None
+    return value if type(value) is int and value > 0 else 0
+
+
+class Record(msgspec.Struct, kw_only=True):
+    """One exchange. Moments are of one monotonic clock in seconds, 0 for what did not happen; "" is unknown or none."""
+
+    operation: str
+    request_id: str
+    time: float  # unix seconds, when the request came
+    start: float
+    first_byte: float = 0.0  # the upstream's first
+    first_token: float = 0.0  # a stream's first event with content
+    end: float = 0.0
+    overhead: float = 0.0  # seconds of our own in `end - start`: not waiting for upstream or client
+
+    route: str = ""  # its pattern
+    public_model: str = ""  # as the client asked
+    provider: str = ""  # OpenTelemetry's gen_ai.provider.name
+    target: str = ""  # provider/model of the last attempt, as routes.yaml names them
+    response_model: str = ""  # as the upstream answered
+    attempts: int = 0
+    failures: list[tuple[str, str]] = []  # (provider, kind) of each attempt that failed; UpstreamError's kinds
+
+    status: int = 0  # what the client got; 499 when it left before
+    error_type: str = ""  # the envelope's `type`
+    error_kind: str = ""  # UpstreamError's kind
+    blame: Blame | Literal[""] = ""
+    client_gone: bool = False
+
+    stream: bool = False
+    sent_bytes: int = 0
+    usage: Usage | None = None
+    estimated: bool = False  # we counted `usage` ourselves, roughly
+    dropped: tuple[str, ...] = ()  # parameters that the upstream has no place for
+
+    key: str = ""  # first 8 hex digits of the client key's SHA-256
+    trace_id: str = ""  # of the traceparent
