@@ -6,7 +6,7 @@ A mapping is a function made at load. Nothing in it is looked up by name at run 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import msgspec
@@ -117,7 +117,7 @@ def compile_request(spec: Mapping[str, Any], path: SpecPath, pieces: Pieces, *, 
 def prepare(source: Rewrites, spec: Mapping[str, Any], path: SpecPath, env: Env) -> Env:
     """Variables, refusals, and what is served only in part."""
     known = dict(env.names)
-    env = Env(env.item, env.root, known, rejects=env.rejects)
+    env = replace(env, names=known)
     source.track, tracked = False, source.track
     for name, template in spec.get("vars", {}).items():
         source.reading = set()
@@ -209,7 +209,7 @@ class Peek:
         if self.decoder is not None and self.typed is not None:
             try:
                 return self.typed(self.decoder.decode(body), context)
-            except msgspec.DecodeError:
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
                 pass  # not of the expected form: read in full
         try:
             document = msgspec.json.decode(body)

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import msgspec
+
 from proxy.errors import SpecPath
 from proxy.mapping import paths, syntax
 from proxy.mapping.catalogue import OPERATORS
@@ -255,11 +257,13 @@ def joined(name: str, branches: list[Value]) -> Value:
 
 def case_test(subject: str, case: Any) -> str:
     """Source for `subject is this case`; numbers, booleans and null fit by their JSON text, too."""
-    if isinstance(case, str) and case not in ("true", "false", "null") and not re.fullmatch(r"-?\d+", case):
-        return f"{subject} == {case!r}"
-    text = {True: "true", False: "false", None: "null"}.get(case, str(case)) if not isinstance(case, str) else case
+    text = case if isinstance(case, str) else msgspec.json.encode(case).decode()
     value = {"true": "True", "false": "False", "null": "None"}.get(text)
-    return f"{subject} is {value} or {subject} == {text!r}" if value else f"{subject} == {text} or {subject} == {text!r}"
+    if value:
+        return f"{subject} is {value} or {subject} == {text!r}"
+    if re.fullmatch(r"-?(0|[1-9]\d*)", text):
+        return f"same({subject}, {text}) or {subject} == {text!r}"
+    return f"{subject} == {text!r}"
 
 
 def mentions(spec: Any, name: str) -> bool:

@@ -106,8 +106,10 @@ class Stream:
         self.hidden = False
         if self.decode is not None and self.typed is not None:
             try:
+                if not data.isascii():
+                    data.decode()  # what the rules do not read is skipped undecoded, and must be UTF-8 all the same
                 document = self.decode(data)
-            except msgspec.DecodeError:
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
                 self.event_in_full(name, data)
             else:
                 self.typed(document, name, self, self.writer, self.context)

@@ -6,7 +6,7 @@ from proxy.dialect import Dialect, compile_dialect, read_pieces
 from proxy.mapping.code import Env, Pieces, Value
 from proxy.mapping.context import Context
 from proxy.mapping.faults import Faults
-from proxy.mapping.mappings import names
+from proxy.mapping.mappings import names, prepare
 from proxy.mapping.rewrites import Rewrites
 
 
@@ -16,7 +16,7 @@ def dialect(**parts: Any) -> Dialect:
     return compile_dialect({"dialect": "test", **shared, "operations": {"chat": {"path": "/chat", **parts}}})
 
 
-def evaluate(template: Any, given: Any, spec: dict[str, Any] | None = None, **context: Any) -> Any:
+def evaluate(template: Any, given: Any, spec: dict[str, Any] | None = None, variables: dict[str, Any] | None = None, **context: Any) -> Any:
     """The template's result over a document; faults raise."""
     pieces: Pieces = read_pieces(spec or {}, Faults())
     source = Rewrites(pieces)
@@ -24,6 +24,7 @@ def evaluate(template: Any, given: Any, spec: dict[str, Any] | None = None, **co
     env = Env(root, root, {**names(), "s": Value("memory", absent=False, kind="dict")}, stateful=True)
     source.line("ordinals = {}")
     source.line("memory = {}")
+    env = prepare(source, {"vars": variables or {}}, (), env)
     value = source.template(template, ("test",), env)
     source.line(f"return {value.code}")
     pieces.faults.raise_if_any()
