@@ -11,9 +11,9 @@ from urllib.parse import quote
 
 from proxy.errors import SpecPath
 from proxy.mapping.code import Pieces
+from proxy.mapping.failures import ErrorMapping
 from proxy.mapping.faults import Faults
 from proxy.mapping.mappings import (
-    ErrorMapping,
     MemberMapping,
     Peek,
     RequestMapping,
@@ -23,7 +23,6 @@ from proxy.mapping.mappings import (
     compile_peek,
     compile_request,
     compile_response,
-    names,
 )
 from proxy.mapping.schemas import Level
 from proxy.mapping.stream import StreamMapping
@@ -103,8 +102,9 @@ def compile_dialect(spec: Mapping[str, Any], *, operations: Container[str] | Non
     faults = Faults()
     pieces = read_pieces(spec, faults)
     auth = spec.get("auth", {"header": "authorization", "prefix": "Bearer "})
+    errors = compile_errors(spec.get("errors", {}), pieces)
     compiled = {
-        name: _operation(str(name), part, spec, pieces)
+        name: _operation(str(name), part, errors, pieces)
         for name, part in spec.get("operations", {}).items()
         if operations is None or name in operations
     }
@@ -117,7 +117,7 @@ def compile_dialect(spec: Mapping[str, Any], *, operations: Container[str] | Non
         forward=frozenset(map(str.lower, spec.get("forward", ()))),
         relay=frozenset(map(str.lower, spec.get("relay", ()))),
         rate_limits={theirs.lower(): ours for ours, theirs in spec.get("rate_limits", {}).items()},
-        errors=compile_errors(spec.get("errors", {}), pieces),
+        errors=errors,
         operations=compiled,
         spec=spec,
         rows=tuple((_globs(row["model"]), {key: value for key, value in row.items() if key != "model"}) for row in spec.get("traits", ())),
@@ -141,7 +141,7 @@ def trace_operation(dialect: Dialect, operation: str) -> Traced:
     pieces, part, path = read_pieces(dialect.spec, Faults()), dialect.spec["operations"][operation], ("operations", operation)
     request = compile_request(part.get("request", {}), (*path, "request"), pieces, trace=True)
     response = compile_response(part.get("response", {}), (*path, "response"), pieces, trace=True)
-    step = trace_stream(part["stream"], (*path, "stream"), pieces, names()) if "stream" in part else None
+    step = trace_stream(part["stream"], (*path, "stream"), pieces) if "stream" in part else None
     return Traced(
         traced(request.function) if request else None,
         traced(response.function) if response else None,
@@ -164,7 +164,7 @@ def read_pieces(spec: Mapping[str, Any], faults: Faults) -> Pieces:
     )
 
 
-def _operation(name: str, part: Mapping[str, Any], spec: Mapping[str, Any], pieces: Pieces) -> DialectOperation:
+def _operation(name: str, part: Mapping[str, Any], errors: ErrorMapping, pieces: Pieces) -> DialectOperation:
     path: SpecPath = ("operations", name)
     request, response = part.get("request", {}), part.get("response", {})
     return DialectOperation(
@@ -176,8 +176,8 @@ def _operation(name: str, part: Mapping[str, Any], spec: Mapping[str, Any], piec
         request=compile_request(request, (*path, "request"), pieces),
         members=compile_members(request.get("members", {}), (*path, "request", "members"), pieces),
         response=compile_response(response, (*path, "response"), pieces),
-        peek=compile_peek(response.get("usage", ".usage"), spec.get("errors", {}).get("when"), path, pieces),
-        stream=compile_stream(part["stream"], (*path, "stream"), pieces, names()) if "stream" in part else None,
+        peek=compile_peek(response.get("usage", ".usage"), errors, path, pieces),
+        stream=compile_stream(part["stream"], (*path, "stream"), pieces, errors) if "stream" in part else None,
         answer=part.get("answer", "json"),
     )
 

@@ -94,6 +94,15 @@ class Pieces:
     defs: Mapping[str, Any] = field(default_factory=dict)
 
 
+def names() -> dict[str, Value]:
+    """The variables that every mapping has."""
+    known = {name: Value(f"context.{name}", absent=False) for name in ("model", "public", "now", "status", "stream")}
+    return known | {
+        "traits": Value("context.traits", absent=False, kind="dict"),
+        "req": Value("context.req"),
+    }
+
+
 class Code:
     """Lines, indentation, names, constants and the fields read so far."""
 

@@ -6,15 +6,16 @@ A mapping is a function made at load. Nothing in it is looked up by name at run 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
 
 from proxy.errors import SpecPath
-from proxy.mapping.code import Env, Node, Pieces, Value
+from proxy.mapping.code import Env, Node, Pieces, Value, names
 from proxy.mapping.completion import settle
 from proxy.mapping.context import Context
+from proxy.mapping.failures import ErrorMapping
 from proxy.mapping.rewrites import Rewrites
 from proxy.mapping.typed import decoder
 
@@ -51,15 +52,6 @@ class Rejected(Exception):
         super().__init__(str(message))
         self.message = str(message)
         self.param = param
-
-
-def names(stream: bool = False) -> dict[str, Value]:
-    """The variables that every mapping has."""
-    known = {name: Value(f"context.{name}", absent=False) for name in ("model", "public", "now", "status", "stream")}
-    return known | {
-        "traits": Value("context.traits", absent=False, kind="dict"),
-        "req": Value("context.req"),
-    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,8 +212,8 @@ class Peek:
         return self.plain(document, context)
 
 
-def compile_peek(usage: Any, failed: str | None, path: SpecPath, pieces: Pieces) -> Peek:
-    """Reads `usage` (a template), `.model`, and `failed` (the errors' `when`) of an answer."""
+def compile_peek(usage: Any, errors: ErrorMapping, path: SpecPath, pieces: Pieces) -> Peek:
+    """Reads `usage` (a template), `.model`, and the errors' `when` of an answer."""
     node = Node()
 
     def build(typed: bool) -> Callable[[Any, Context], tuple[Any, Any, bool]]:
@@ -230,22 +222,13 @@ def compile_peek(usage: Any, failed: str | None, path: SpecPath, pieces: Pieces)
         env = Env(root, root, names())
         found = source.template(usage, (*path, "response", "usage"), env)
         model = source.text(".model", path, env)
-        failure = source.silent(failed, ("errors", "when"), env).code if failed is not None else "False"
+        failure = source.silent(errors.when, ("errors", "when"), env).code if errors.when is not None else "False"
         source.line(f"return {found.code}, {model.code}, bool({failure})")
         return source.function("peek", "document, context")
 
     plain = build(False)
     reader = decoder(node)
     return Peek(reader, build(True) if reader is not None else None, plain)
-
-
-@dataclass(frozen=True, slots=True)
-class ErrorMapping:
-    """How a dialect reports failures. `read` gives message, type, code, param, status, retry_after, as far as they are told."""
-
-    failed: Callable[[Any, Context], bool]
-    read: Callable[[Any, Context], dict[str, Any]]
-    statuses: Mapping[int, int] = field(default_factory=dict)
 
 
 def compile_errors(spec: Mapping[str, Any], pieces: Pieces) -> ErrorMapping:
@@ -263,4 +246,4 @@ def compile_errors(spec: Mapping[str, Any], pieces: Pieces) -> ErrorMapping:
         source.line(f"{report_name}['retry_after'] = {source.template(spec['retry_after'], (*path, 'retry_after'), env).code}")
     source.line(f"return {report_name}")
     statuses = {int(theirs): int(ours) for theirs, ours in spec.get("status", {}).items()}
-    return ErrorMapping(failed, source.function("read", "document, context"), statuses)
+    return ErrorMapping(spec.get("when"), failed, source.function("read", "document, context"), statuses)

@@ -10,6 +10,7 @@ import msgspec
 
 from proxy.mapping.chunks import DONE, ChunkWriter, write_chunk
 from proxy.mapping.context import Context
+from proxy.mapping.failures import ErrorMapping
 from proxy.mapping.untag import Splitters
 
 _decode = msgspec.json.Decoder().decode
@@ -51,7 +52,10 @@ Step = Callable[[Any, str, "Stream", Any, Context], None]
 
 @dataclass(frozen=True, slots=True)
 class StreamMapping:
-    """A stream's rules, compiled. `decode` names the codec."""
+    """A stream's rules, compiled. `decode` names the codec.
+
+    `errors`: set where the events are OpenAI chunks once the rules have rewritten them; it reads those that report a failure.
+    """
 
     decode: str
     passthrough: bool
@@ -60,7 +64,7 @@ class StreamMapping:
     decoder: msgspec.json.Decoder[Any] | None
     end_data: bytes | None
     eof_after_finish: bool
-    chunks: bool
+    errors: ErrorMapping | None
 
     def open(self, context: Context, writer: ChunkWriter | None = None) -> Stream:
         """Begin a stream. In passthrough no writer is needed."""
@@ -128,10 +132,11 @@ class Stream:
         if not isinstance(document, dict):
             raise ValueError("an event that is not a JSON object")
         self.plain(document, name, self, self.writer, self.context)
-        if self.mapping.chunks and document.get("error"):
-            raise StreamFault(document["error"])
-        if self.mapping.chunks and isinstance(self.writer, ChunkWriter):
-            write_chunk(self.writer, document)
+        if self.mapping.errors is not None:
+            if document.get("error") or self.mapping.errors.failed(document, self.context):
+                raise StreamFault(self.mapping.errors.read(document, self.context) or document.get("error"))
+            if isinstance(self.writer, ChunkWriter):
+                write_chunk(self.writer, document)
 
     def complete(self) -> bool:
         """Whether the stream may be taken as whole if the upstream closes it cleanly now."""

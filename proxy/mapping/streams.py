@@ -7,7 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 from proxy.errors import SpecPath
-from proxy.mapping.code import Env, Node, Pieces, Value
+from proxy.mapping.code import Env, Node, Pieces, Value, names
+from proxy.mapping.failures import ErrorMapping
 from proxy.mapping.operators import case_test
 from proxy.mapping.rewrites import Rewrites
 from proxy.mapping.stream import Step, StreamFault, StreamMapping
@@ -18,15 +19,15 @@ RULE_KEYS = frozenset(("when", "each", "as", "set", "head", "emit", "usage", "fi
 PARAMETERS = "document, kind, stream, writer, context"
 
 
-def compile_stream(spec: dict[str, Any], path: SpecPath, pieces: Pieces, names: dict[str, Value]) -> StreamMapping:
+def compile_stream(spec: dict[str, Any], path: SpecPath, pieces: Pieces, errors: ErrorMapping) -> StreamMapping:
     """The `stream:` part of an operation. Faults are noted in `pieces.faults`."""
     rewrites = "rewrite" in spec
     node = Node()
-    plain = _step(StreamRules(pieces), spec, path, names, node)
+    plain = _step(StreamRules(pieces), spec, path, node)
     typed = None
     reader = None if rewrites else decoder(node)
     if reader is not None:
-        typed = _step(StreamRules(pieces, typed=True), spec, path, names, node)
+        typed = _step(StreamRules(pieces, typed=True), spec, path, node)
     terminal = spec.get("terminal", {})
     data = terminal.get("data")
     return StreamMapping(
@@ -37,13 +38,13 @@ def compile_stream(spec: dict[str, Any], path: SpecPath, pieces: Pieces, names: 
         decoder=reader,
         end_data=data.encode() if isinstance(data, str) else None,
         eof_after_finish=terminal.get("eof") == "after_finish",
-        chunks=rewrites,
+        errors=errors if rewrites else None,
     )
 
 
-def trace_stream(spec: dict[str, Any], path: SpecPath, pieces: Pieces, names: dict[str, Value]) -> Step:
+def trace_stream(spec: dict[str, Any], path: SpecPath, pieces: Pieces) -> Step:
     """The plain step, compiled so that each rule tells `trace` what it read and wrote."""
-    return _step(StreamRules(pieces, trace=True), spec, path, names, None)
+    return _step(StreamRules(pieces, trace=True), spec, path, None)
 
 
 def emits(events: Any) -> bool:
@@ -51,10 +52,10 @@ def emits(events: Any) -> bool:
     return any("emit" in rule for rules in events.values() for rule in (rules if isinstance(rules, list) else [rules]))
 
 
-def _step(source: StreamRules, spec: dict[str, Any], path: SpecPath, names: dict[str, Value], node: Node | None) -> Step:
+def _step(source: StreamRules, spec: dict[str, Any], path: SpecPath, node: Node | None) -> Step:
     source.constants["StreamFault"] = StreamFault
     root = Value("document", absent=False, kind="" if source.typed else "dict", node=node)
-    env = Env(root, root, {**names, "s": Value("memory", absent=False, kind="dict")}, stateful=True)
+    env = Env(root, root, {**names(), "s": Value("memory", absent=False, kind="dict")}, stateful=True)
     source.stream(spec, path, env)
     for local in ("splitters", "ordinals", "memory"):
         if any(local in line for line in source.lines):

@@ -3,10 +3,10 @@
 from typing import Any
 
 from proxy.dialect import Dialect, compile_dialect, read_pieces
-from proxy.mapping.code import Env, Pieces, Value
+from proxy.mapping.code import Env, Pieces, Value, names
 from proxy.mapping.context import Context
 from proxy.mapping.faults import Faults
-from proxy.mapping.mappings import names, prepare
+from proxy.mapping.mappings import prepare
 from proxy.mapping.rewrites import Rewrites
 
 
