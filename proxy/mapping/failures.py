@@ -11,9 +11,8 @@ from proxy.mapping.context import Context
 
 @dataclass(frozen=True, slots=True)
 class ErrorMapping:
-    """`when`: its condition for a failure, as written. `failed`: whether a document reports a failure. `read` gives message, type, code, param, status, retry_after, as far as they are told.
-
-    `statuses`: the upstream's HTTP statuses that stand for another of ours.
+    """`when`: the condition for a failure, as written; `failed`: whether a document fits it. `read` gives message, type, code,
+    param, status and retry_after, as far as they are told. `statuses`: the upstream's HTTP statuses that stand for another of ours.
     """
 
     when: Any

@@ -91,12 +91,12 @@ class StreamRules(Rewrites):
 
     def events(self, events: dict[Any, Any], path: SpecPath, env: Env) -> None:
         header = "if"
-        for names, rules in events.items():
-            if names == "*":
+        for kinds, rules in events.items():
+            if kinds == "*":
                 continue
-            tests = " or ".join(f"kind == {name!r}" for name in str(names).split("|"))
+            tests = " or ".join(f"kind == {name!r}" for name in str(kinds).split("|"))
             with self.block(f"{header} {tests}"):
-                self.rules(rules, (*path, names), env)
+                self.rules(rules, (*path, kinds), env)
             header = "elif"
         if "*" in events and header == "if":
             self.rules(events["*"], (*path, "*"), env)
