@@ -13,7 +13,7 @@ import msgspec
 from proxy.errors import Blame
 
 
-class Usage(msgspec.Struct, frozen=True, gc=False):
+class Usage(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """Token counts. `input` includes what the cache served and stored, `output` includes reasoning (as OpenAI counts)."""
 
     input: int = 0
