@@ -1,0 +1,285 @@
+"""One request and its answer: waiting for the head, then reading the body whole or having it pushed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Protocol
+
+from ..errors import UpstreamError
+from .answer import Answer
+from .connection import Connection
+from .origin import Origin
+from .request import LAST_CHUNK, chunk
+
+if TYPE_CHECKING:
+    from .pool import Pool
+
+#: Body bytes held for a call that is neither piped nor read yet; beyond them the connection stops being read.
+BACKLOG = 256 * 1024
+
+
+class Sink(Protocol):
+    """Where a body is pushed. Called from the event loop's read callback: must not block.
+
+    Any number of `data`, then exactly one of `end` and `fail`; nothing at all after `Call.abort`. A sink may pause, resume
+    and abort its call from inside. A sink that raises loses its connection and gets `fail`; the loop's exception handler is told.
+    """
+
+    def data(self, piece: bytes) -> None:
+        """All body bytes of one read from the socket, decoded from their chunks; never empty."""
+
+    def end(self) -> None:
+        """The body is whole."""
+
+    def fail(self, error: UpstreamError) -> None:
+        """The body broke off: kind truncated or protocol."""
+
+
+class Call:
+    """One request on one connection. Whoever has one ends it with `abort`, which does nothing when the answer is whole.
+
+    status: of the answer, 200 to 599; 0 until the head is there. headers: (lower-cased name, value) as received.
+    reused: the connection had carried another call before.
+    """
+
+    __slots__ = (
+        "_backlog",
+        "_backlog_size",
+        "_complete",
+        "_connect",
+        "_connection",
+        "_error",
+        "_loop",
+        "_message",
+        "_opening",
+        "_origin",
+        "_pool",
+        "_sink",
+        "_waiter",
+        "headers",
+        "reused",
+        "status",
+    )
+
+    def __init__(self, pool: Pool, origin: Origin, connect: float) -> None:
+        self._pool = pool
+        self._origin = origin
+        self._connect = connect
+        self._loop = pool.loop
+        self._connection: Connection | None = None
+        self._opening: asyncio.Timeout | None = None
+        self._message: tuple[bytes, ...] = ()
+        self._waiter: asyncio.Future[None] | None = None
+        self._sink: Sink | None = None
+        self._backlog: list[bytes] = []
+        self._backlog_size = 0
+        self._complete = False
+        self._error: UpstreamError | None = None
+        self.status = 0
+        self.headers: list[tuple[bytes, bytes]] = []
+        self.reused = False
+
+    # ── the request ──
+
+    def send(self, connection: Connection, message: tuple[bytes, ...]) -> None:
+        """Put the whole request on its way."""
+        self._message = message
+        self._connection = connection
+        self.reused = connection.used
+        connection.start(self, message, whole=True)
+
+    async def stream(self, connection: Connection, head: bytes, body: AsyncIterator[bytes]) -> None:
+        """Send the head and then the body in chunks, no faster than the upstream takes them.
+
+        Stops without an error when the connection is lost, the answer refuses the request (status 300 and more) or is whole.
+        """
+        self._connection = connection
+        connection.start(self, (head,), whole=False)
+        try:
+            async for piece in body:
+                if self._connection is None or self.status >= 300:
+                    return
+                if piece:
+                    connection.transport.write(chunk(piece))
+                    await self._room(connection)
+            if self._connection is not None:
+                connection.transport.write(LAST_CHUNK)
+                connection.sent = True
+        except BaseException:
+            self.abort()
+            raise
+
+    async def _room(self, connection: Connection) -> None:
+        """Let the loop see to the answer; then wait while the transport takes no more."""
+        await asyncio.sleep(0)
+        while connection.full and self._connection is connection and self.status < 300:
+            await self._wait(self._loop.time() + self._pool.stall)
+        if self._error is not None and self._error.kind == "timeout":
+            raise self._error
+
+    # ── the answer ──
+
+    async def head(self, deadline: float) -> None:
+        """Wait until `status` and `headers` are there; `deadline` is a time of the loop's clock, whatever comes meanwhile.
+
+        A connection used before that turns out dead without one byte of an answer: the same request goes out once more, on a fresh one.
+        Raises UpstreamError (timeout, truncated, protocol, and connect or tls from that second attempt); the connection is closed then.
+        """
+        while not self.status:
+            if self._error is None:
+                await self._wait(deadline)
+            elif self._error.unprocessed and self._message:
+                await self._send_again(deadline)
+            else:
+                raise self._error
+        self._message = ()
+
+    async def _send_again(self, deadline: float) -> None:
+        message, self._message, self._error = self._message, (), None
+        try:
+            async with asyncio.timeout_at(deadline) as self._opening:
+                connection = await self._pool.open(self._origin, self._connect)
+        except TimeoutError:
+            self._error = self._error or self._timeout(unprocessed=True)
+        except UpstreamError as error:
+            self._error = error
+        else:
+            if self._error is None:
+                self.send(connection, message)
+            else:  # given up in the very turn of the loop that opened the connection
+                connection.drop()
+        finally:
+            self._opening = None
+
+    async def read(self, limit: int, idle: float) -> bytes:
+        """The whole body, at most `limit` bytes, with at most `idle` seconds between its pieces; after `head`.
+
+        Raises UpstreamError: truncated, timeout, protocol (malformed or too large); the connection is closed then.
+        """
+        pieces: list[bytes] = []
+        size = 0
+        while True:
+            size += self._backlog_size
+            pieces += self._take_backlog()
+            if size > limit:
+                self._fail(UpstreamError(f"{self._origin.host} answered with more than {limit} bytes", kind="protocol"))
+            if self._error is not None:
+                raise self._error
+            if self._complete:
+                return b"".join(pieces)
+            await self._wait(self._loop.time() + idle)
+
+    def pipe(self, sink: Sink) -> None:
+        """From now on the body goes to `sink`; what came before goes first, from inside this call. At most once, after `head`.
+
+        While the call is paused no `data` comes; `end` may, when the body was whole already.
+        """
+        self._sink = sink
+        if backlog := self._take_backlog():
+            sink.data(b"".join(backlog))
+        if self._complete:
+            self.ended()
+        elif self._error is not None:
+            self._fail(self._error)
+
+    def pause(self) -> None:
+        """Stop reading from the upstream. Idempotent."""
+        if self._connection is not None:
+            self._connection.pause()
+
+    def resume(self) -> None:
+        """Read on. Idempotent."""
+        if self._connection is not None:
+            self._connection.resume()
+
+    def abort(self) -> None:
+        """Give the call up: the connection is closed at once, the sink hears nothing more, a waiting `head` or `read` raises.
+
+        Idempotent, and nothing to do once the answer is whole or has failed.
+        """
+        self._sink = None
+        if not self._complete and self._error is None:
+            self._fail(UpstreamError(f"the request to {self._origin.host} was given up", kind="truncated"))
+        if self._opening is not None and not self._opening.expired():
+            self._opening.reschedule(self._loop.time())
+
+    # ── told by the connection ──
+
+    def answered(self, answer: Answer) -> None:
+        self.status = answer.status
+        self.headers = answer.headers
+        self.wake()
+
+    def body(self, piece: bytes) -> None:
+        if self._sink is not None:
+            self._sink.data(piece)
+            return
+        self._backlog.append(piece)
+        self._backlog_size += len(piece)
+        if self._backlog_size > BACKLOG:
+            self.pause()
+        self.wake()
+
+    def ended(self) -> None:
+        self._connection = None
+        self._complete = True
+        sink, self._sink = self._sink, None
+        if sink is not None:
+            sink.end()
+        else:
+            self.wake()
+
+    def spoiled(self, reason: str) -> None:
+        self._fail(UpstreamError(f"{self._origin.host} did not answer in valid HTTP: {reason}", kind="protocol"))
+
+    def lost(self, received: bool) -> None:
+        when = "its answer was whole" if received else "it answered"
+        unprocessed = self.reused and not received
+        self._fail(UpstreamError(f"{self._origin.host} closed the connection before {when}", kind="truncated", unprocessed=unprocessed))
+
+    def wake(self) -> None:
+        """Let the waiting coroutine, if there is one, look at what has changed."""
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    # ── inside ──
+
+    def _take_backlog(self) -> list[bytes]:
+        backlog, self._backlog = self._backlog, []
+        if self._backlog_size > BACKLOG:
+            self.resume()
+        self._backlog_size = 0
+        return backlog
+
+    async def _wait(self, deadline: float) -> None:
+        """Sleep until something changes; at the deadline the call fails. A cancelled wait closes the connection."""
+        self._waiter = self._loop.create_future()
+        timer = self._loop.call_at(deadline, self._expire)
+        try:
+            await self._waiter
+        except asyncio.CancelledError:
+            self.abort()
+            raise
+        finally:
+            self._waiter = None
+            timer.cancel()
+
+    def _expire(self) -> None:
+        if self._waiter is not None and not self._waiter.done():  # else what was waited for came in the same turn of the loop
+            self._fail(self._timeout())
+
+    def _timeout(self, *, unprocessed: bool = False) -> UpstreamError:
+        return UpstreamError(f"{self._origin.host} did not answer in time", status=504, kind="timeout", unprocessed=unprocessed)
+
+    def _fail(self, error: UpstreamError) -> None:
+        """The call is over without its answer."""
+        if self._connection is not None:
+            self._connection.drop()
+            self._connection = None
+        self._error = error
+        sink, self._sink = self._sink, None
+        if sink is not None:
+            sink.fail(error)
+        else:
+            self.wake()

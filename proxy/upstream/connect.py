@@ -1,0 +1,149 @@
+"""Opening connections: addresses, TCP or Unix sockets, a proxy's tunnel, TLS."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import re
+import socket
+import ssl
+from collections.abc import Callable, Iterator, Sequence
+
+from aiohappyeyeballs import AddrInfoType, start_connection
+
+from ..errors import UpstreamError
+from .origin import Origin, ProxyAddress, proxy_address
+
+#: Seconds that resolved addresses are used again.
+ADDRESS_TTL = 30.0
+
+#: Seconds before the next address of a host is tried beside the first (RFC 8305, 5).
+NEXT_ADDRESS = 0.25
+
+_TUNNEL_HEAD_LIMIT = 16 * 1024
+_TUNNEL_OPEN = re.compile(rb"HTTP/1\.[01] 2\d\d[ \r]")
+
+
+class Connector:
+    """Opens connections, and remembers what is dear: resolved addresses for a while, TLS contexts for ever."""
+
+    __slots__ = ("_addresses", "_contexts", "_loop")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._addresses: dict[tuple[str, int], tuple[float, Sequence[AddrInfoType]]] = {}
+        self._contexts: dict[tuple[str | None, str | None, str | None], ssl.SSLContext] = {}
+
+    async def connect(self, protocol: Callable[[], asyncio.Protocol], origin: Origin, seconds: float) -> None:
+        """Open one connection, TLS and all, within so many seconds. A cancelled or failed attempt leaves no socket open.
+
+        Raises UpstreamError of kind connect, tls or timeout, always `unprocessed`.
+        """
+        try:
+            async with asyncio.timeout(seconds):
+                context = self._tls(origin)
+                name = origin.host if context else None
+                sock = await self._socket(origin)
+                with _reported("tls", f"no secure connection to {origin.host}"):
+                    await self._loop.create_connection(protocol, sock=sock, ssl=context, server_hostname=name)
+        except TimeoutError:
+            raise UpstreamError(f"{origin.host} could not be reached in time", status=504, kind="timeout", unprocessed=True) from None
+
+    async def _socket(self, origin: Origin) -> socket.socket:
+        """A connected socket to the origin, through its proxy if it needs a tunnel."""
+        if origin.uds is not None:
+            with _reported("connect", f"cannot connect to {origin.host} at its Unix socket"):
+                return await self._dial_unix(origin.uds)
+        if origin.proxy is None:
+            with _reported("connect", f"cannot connect to {origin.host}"):
+                return await self._dial(origin.host, origin.port)
+        proxy = proxy_address(origin.proxy)
+        with _reported("connect", f"cannot connect to {origin.host}: the proxy {proxy.host} fails"):
+            sock = await self._dial(proxy.host, proxy.port)
+            if origin.scheme == "https":
+                try:
+                    await self._tunnel(sock, origin, proxy)
+                except BaseException:
+                    sock.close()
+                    raise
+            return sock
+
+    async def _dial(self, host: str, port: int) -> socket.socket:
+        addresses = await self._resolve(host, port)
+        try:
+            sock = await start_connection(addresses, happy_eyeballs_delay=NEXT_ADDRESS, interleave=1, loop=self._loop)
+        except (OSError, RuntimeError):
+            self._addresses.pop((host, port), None)
+            raise
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        return sock
+
+    async def _resolve(self, host: str, port: int) -> Sequence[AddrInfoType]:
+        until, addresses = self._addresses.get((host, port), (0.0, ()))
+        if self._loop.time() >= until:
+            addresses = await self._loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            self._addresses[host, port] = self._loop.time() + ADDRESS_TTL, addresses
+        return addresses
+
+    async def _dial_unix(self, path: str) -> socket.socket:
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            sock.setblocking(False)
+            await self._loop.sock_connect(sock, path)
+        except BaseException:
+            sock.close()
+            raise
+        return sock
+
+    async def _tunnel(self, sock: socket.socket, origin: Origin, proxy: ProxyAddress) -> None:
+        """Ask the proxy for a tunnel (RFC 9110, 9.3.6). The far side speaks only after us, so nothing may follow the proxy's head."""
+        authority = origin.authority.encode("ascii")
+        request = b"CONNECT %b HTTP/1.1\r\nhost: %b\r\n%b\r\n" % (authority, authority, proxy.authorization)
+        await self._loop.sock_sendall(sock, request)
+        head = b""
+        while b"\r\n\r\n" not in head:
+            piece = await self._loop.sock_recv(sock, 4096)
+            head += piece
+            if not piece or len(head) > _TUNNEL_HEAD_LIMIT:
+                raise ConnectionError("it did not answer CONNECT")
+        if not _TUNNEL_OPEN.match(head) or not head.endswith(b"\r\n\r\n"):
+            raise ConnectionError(f"it answered CONNECT with {head[:12].decode('ascii', 'replace')!a}")
+
+    def _tls(self, origin: Origin) -> ssl.SSLContext | None:
+        if origin.scheme != "https":
+            return None
+        files = origin.ca, origin.cert, origin.key
+        context = self._contexts.get(files)
+        if context is None:
+            with _reported("tls", f"the certificate files for {origin.host} cannot be used"):
+                context = ssl.create_default_context(cafile=origin.ca)
+                context.set_alpn_protocols(["http/1.1"])
+                if origin.cert is not None:
+                    context.load_cert_chain(origin.cert, origin.key)
+            self._contexts[files] = context
+        return context
+
+
+@contextlib.contextmanager
+def _reported(kind: str, failure: str) -> Iterator[None]:
+    """What the operating system or OpenSSL says, as one sentence. A timeout is left to the deadline around it."""
+    try:
+        yield
+    except TimeoutError:
+        raise
+    except (OSError, RuntimeError) as error:  # uvloop raises RuntimeError for some socket failures
+        raise UpstreamError(f"{failure}: {_reason(error)}", kind=kind, unprocessed=True) from error
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate is not trusted ({error.verify_message})"
+    if isinstance(error, ssl.SSLError) and error.reason:
+        return error.reason.lower().replace("_", " ")
+    if isinstance(error, socket.gaierror):
+        return error.strerror
+    if isinstance(error, OSError) and error.errno:
+        return os.strerror(error.errno)  # asyncio puts addresses into error.strerror
+    return str(error) or "the connection was closed"
