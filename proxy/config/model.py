@@ -120,6 +120,7 @@ class Provider:
     state: State = "ready"
     missing: tuple[str, ...] = ()
     demo: str | None = None
+    vendor: str = ""  # OpenTelemetry's gen_ai.provider.name
 
     @property
     def base_url(self) -> str:
@@ -179,7 +180,8 @@ class Route:
     operations: tuple[Glob, ...] | None
     targets: tuple[Target, ...]
     order: Literal["ordered", "weighted"] = "ordered"
-    request_rules: tuple[Mapping[str, Any], ...] = ()  # rewrite rules of the mapping language: default, clamp, set, drop
+    members: Mapping[str, Any] = field(default_factory=dict)  # default, clamp, set: request field → template
+    drop: tuple[str, ...] = ()  # request fields that never go up
     headers: tuple[tuple[str, str], ...] = ()
     unsupported: Literal["report", "reject"] = "report"
     answer_model: Literal["public", "upstream"] = "public"

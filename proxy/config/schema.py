@@ -6,16 +6,15 @@ The schemas avoid oneOf and anyOf, so that every error is about one place and on
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from functools import cache
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache, partial
 from typing import Any
 
 from jsonschema import Draft202012Validator
-from jsonschema.exceptions import ValidationError
 
 from proxy.config.diagnostics import suggest
 from proxy.config.files import shipped
-from proxy.errors import Fault
+from proxy.errors import Fault, SpecPath
 
 _KINDS = {
     "object": "a map",
@@ -40,7 +39,11 @@ def check(value: Any, schema: str) -> list[Fault]:
     """All faults of a document under `schemas/<schema>.schema.json`."""
     faults: list[Fault] = []
     for error in _validator(schema).iter_errors(value):
-        faults += [fault for fault in _faults(error) if fault not in faults]
+        path, rule = tuple(error.absolute_path), str(error.validator)
+        if "propertyNames" in error.relative_schema_path:
+            path, rule = (*path, str(error.instance)), "propertyNames"
+        found = _RULES[rule](path, error.instance, error.validator_value, error.schema)
+        faults += [fault for fault in found if fault not in faults]
     return faults
 
 
@@ -50,40 +53,62 @@ def _validator(schema: str) -> Draft202012Validator:
     return Draft202012Validator(json.loads(text))
 
 
-def _faults(error: ValidationError) -> Iterator[Fault]:
-    path = tuple(error.absolute_path)
-    rule, wanted, schema = error.validator, error.validator_value, error.schema
-    if "propertyNames" in error.relative_schema_path:
-        yield Fault((*path, error.instance), "bad-name", _pattern_message(error))
-    elif rule == "additionalProperties":
-        for key in error.instance:
-            if key not in schema["properties"] and not key.startswith("x-"):
-                yield Fault((*path, key), "unknown-key", f"unknown key '{key}'", suggest(key, schema["properties"]))
-    elif rule in ("required", "dependentRequired"):
-        missing = wanted if rule == "required" else [name for key, names in wanted.items() if key in error.instance for name in names]
-        for key in missing:
-            if key not in error.instance:
-                yield Fault(path, "missing-key", f"'{key}' is missing")
-    elif rule == "type":
-        yield Fault(path, "wrong-type", *_type_message(error.instance, wanted))
-    elif rule in ("enum", "const"):
-        yield _choice(path, error.instance, wanted if rule == "enum" else [wanted])
-    elif rule == "pattern":
-        yield Fault(path, "wrong-value", _pattern_message(error), length=len(str(error.instance)))
-    else:
-        phrase = _BOUNDS.get(str(rule), "{}").format(wanted)
-        yield Fault(path, "wrong-value", f"this must be {phrase}", length=len(str(error.instance)))
+# Each of these gets: the place, the value there, what the rule wants, and the schema around the rule.
 
 
-def _pattern_message(error: ValidationError) -> str:
-    return str(error.schema.get("patternErrorMessage", f"'{error.instance}' does not have the form {error.validator_value}"))
+def _unknown(path: SpecPath, value: Any, wanted: Any, schema: Any) -> Iterator[Fault]:
+    for key in value:
+        if key not in schema["properties"] and not key.startswith("x-"):
+            yield Fault((*path, key), "unknown-key", f"unknown key '{key}'", suggest(key, schema["properties"]))
 
 
-def _type_message(value: Any, wanted: str | list[str]) -> tuple[str, str]:
+def _missing(path: SpecPath, value: Any, wanted: Any, schema: Any) -> Iterator[Fault]:
+    for key in wanted:
+        if key not in value:
+            yield Fault(path, "missing-key", f"'{key}' is missing")
+
+
+def _depends(path: SpecPath, value: Any, wanted: Any, schema: Any) -> Iterator[Fault]:
+    for key, names in wanted.items():
+        if key in value:
+            yield from _missing(path, value, names, schema)
+
+
+def _type(path: SpecPath, value: Any, wanted: Any, schema: Any) -> Iterator[Fault]:
     names = [wanted] if isinstance(wanted, str) else wanted
     kinds = " or ".join(_KINDS[name] for name in names if name != "null")
     hint = "quote it" if "string" in names and isinstance(value, int | float | bool) else ""
-    return f"this must be {kinds}, not {_kind(value)}", hint
+    yield Fault(path, "wrong-type", f"this must be {kinds}, not {_kind(value)}", hint)
+
+
+def _choice(path: SpecPath, value: Any, wanted: Any, schema: Any) -> Iterator[Fault]:
+    names = [str(choice) for choice in (wanted if isinstance(wanted, list) else [wanted])]
+    hint = suggest(str(value), names) if len(names) > 1 else ""
+    yield Fault(path, "wrong-value", f"this must be {' or '.join(names)}", hint, length=len(str(value)))
+
+
+def _pattern(path: SpecPath, value: Any, wanted: Any, schema: Any) -> Iterator[Fault]:
+    yield Fault(path, "wrong-value", schema["patternErrorMessage"], length=len(value))
+
+
+def _name(path: SpecPath, value: Any, wanted: Any, schema: Any) -> Iterator[Fault]:
+    yield Fault(path, "bad-name", schema["patternErrorMessage"])
+
+
+def _bound(rule: str, path: SpecPath, value: Any, wanted: Any, schema: Any) -> Iterator[Fault]:
+    yield Fault(path, "wrong-value", f"this must be {_BOUNDS[rule].format(wanted)}", length=max(1, len(str(value))))
+
+
+_RULES: Mapping[str, Callable[[SpecPath, Any, Any, Any], Iterator[Fault]]] = {
+    "additionalProperties": _unknown,
+    "required": _missing,
+    "dependentRequired": _depends,
+    "type": _type,
+    "enum": _choice,
+    "const": _choice,
+    "pattern": _pattern,
+    "propertyNames": _name,
+} | {rule: partial(_bound, rule) for rule in _BOUNDS}
 
 
 def _kind(value: Any) -> str:
@@ -93,14 +118,3 @@ def _kind(value: Any) -> str:
         return "true" if value else "false"
     kinds = {dict: "a map", list: "a list", str: "a string", int: "a number", float: "a number"}
     return kinds[type(value)]
-
-
-def _choice(path: tuple[str | int, ...], value: Any, wanted: list[Any]) -> Fault:
-    names = [str(choice) for choice in wanted]
-    return Fault(
-        path,
-        "wrong-value",
-        f"this must be {' or '.join(names)}",
-        suggest(str(value), names) if len(names) > 1 else "",
-        length=len(str(value)),
-    )

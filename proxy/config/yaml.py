@@ -274,6 +274,7 @@ _HINTS: tuple[tuple[str, str], ...] = (
     ("'@", "a plain value may not begin with @ or `: quote it"),
     ("'`", "a plain value may not begin with @ or `: quote it"),
     ("'\t", "indent with spaces, not tabs"),
+    ("an alias", "quote a path or expression with [*] in it when it stands inside {…} or […]"),
     ("flow", "quote a path or expression with [ ] { } or , in it when it stands inside {…} or […]"),
     ("mapping values are not allowed", "quote a value that has ': ' in it; or the indentation is wrong"),
     ("undefined alias", "a plain value may not begin with *: quote it; or name the anchor with & before"),

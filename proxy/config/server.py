@@ -1,0 +1,62 @@
+"""The `server:` section → Server and client keys."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from proxy.config.addresses import is_loopback
+from proxy.config.model import ClientKey, Limits, Log, Server
+from proxy.config.report import Report
+
+_UNITS = {"": 1, "B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
+_PLAIN = ("port", "socket", "heartbeat", "drain", "event_loop")
+
+
+def build_server(section: Mapping[str, Any], report: Report) -> tuple[Server, tuple[ClientKey, ...]]:
+    """What the section says, with defaults; faults go to `report`."""
+    given = {key: section[key] for key in _PLAIN if key in section}
+    server = Server(
+        hosts=_hosts(section),
+        trusted_proxies=_networks(section.get("trusted_proxies", ()), report),
+        cors=tuple(section.get("cors", ())),
+        limits=Limits(**{key: size(value) for key, value in section.get("limits", {}).items()}),
+        log=Log(**section.get("log", {})),
+        **given,
+    )
+    keys = tuple(ClientKey(entry["name"], bytes.fromhex(entry["sha256"])) for entry in section.get("keys", ()))
+    public = [host for host in server.hosts if not is_loopback(host)]
+    if public and not keys:
+        message = f"everybody who can reach {' or '.join(public)} can use this server: no client keys are listed"
+        report.warn(("server", "host"), "open-server", message, "list keys under server.keys, or listen on 127.0.0.1")
+    return server, keys
+
+
+def size(value: int | str) -> int:
+    """Bytes of `65536`, `64KiB`, `32 MiB`."""
+    if isinstance(value, str):
+        number, unit = re.fullmatch(r"(\d+) ?(\w*)", value).groups()  # type: ignore[union-attr]  # the schema has looked at it
+        return int(number) * _UNITS[unit]
+    return int(value)
+
+
+def _hosts(section: Mapping[str, Any]) -> tuple[str, ...]:
+    host = section.get("host")
+    if host is None:
+        return () if "socket" in section and "port" not in section else Server().hosts
+    return (host,) if isinstance(host, str) else tuple(host)
+
+
+def _networks(entries: Any, report: Report) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
+    networks = []
+    for position, entry in enumerate(entries):
+        try:
+            networks.append(ipaddress.ip_network(entry, strict=False))
+        except ValueError:
+            message = f"'{entry}' is not an IP address or network"
+            report.add(
+                ("server", "trusted_proxies", position), "bad-address", message, "write 10.0.0.1, 10.0.0.0/8 or fd00::/8", length=len(entry)
+            )
+    return tuple(networks)
