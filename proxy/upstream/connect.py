@@ -143,7 +143,7 @@ def _reason(error: Exception) -> str:
     if isinstance(error, ssl.SSLError) and error.reason:
         return error.reason.lower().replace("_", " ")
     if isinstance(error, socket.gaierror):
-        return error.strerror
+        return error.strerror or "its name is unknown"
     if isinstance(error, OSError) and error.errno:
         return os.strerror(error.errno)  # asyncio puts addresses into error.strerror
     return str(error) or "the connection was closed"

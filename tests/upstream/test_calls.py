@@ -12,8 +12,24 @@ import pytest
 from proxy.errors import UpstreamError
 from proxy.upstream import Origin, Pool
 
-from .calls import BODY, HEAD, MIB, Gathering, exchange, later, origin_of, soon
-from .scripted import CHUNKED_HEAD, Upstream, after, answer, chunked, drip, flood, hang, in_pieces, request, request_head, sets, times
+from .calls import BODY, HEAD, MIB, Gathering, exchange, later, origin_of, soon, until
+from .scripted import (
+    CHUNKED_HEAD,
+    Step,
+    Upstream,
+    after,
+    answer,
+    chunked,
+    drip,
+    flood,
+    hang,
+    in_pieces,
+    request,
+    request_head,
+    reset,
+    sets,
+    times,
+)
 
 
 async def pieces_of(*pieces: bytes) -> AsyncIterator[bytes]:
@@ -173,6 +189,23 @@ async def test_an_early_refusal_stops_the_body(pool: Pool) -> None:
         assert (call.status, body) == (413, b"too large")
         assert taken < 1000
         await soon((await upstream.peer()).closed)  # half a request was sent: never used again
+
+
+@pytest.mark.parametrize("then", [hang, reset], ids=["open", "reset"])
+async def test_an_early_refusal_of_a_large_body(pool: Pool, then: Step) -> None:
+    """The answer counts although most of the body is still unsent, and even when the upstream throws the rest away."""
+    refusal = answer(b"too large", b"Connection: close", status=b"413 Content Too Large")
+    async with Upstream([request_head, refusal, then]) as upstream:
+        call, body = await exchange(pool, origin_of(upstream), bytes(32 * MIB))
+        assert (call.status, body) == (413, b"too large")
+        await until(lambda: not pool._connections)
+
+
+async def test_an_answer_before_the_request_was_sent_ends_the_connection(pool: Pool) -> None:
+    async with Upstream([request_head, answer(b"early"), hang]) as upstream:
+        _, body = await exchange(pool, origin_of(upstream), bytes(32 * MIB))
+        assert body == b"early"
+        await until(lambda: not pool._connections)
 
 
 async def test_a_body_that_raises_closes_the_connection(pool: Pool) -> None:

@@ -21,8 +21,10 @@ async def test_the_connection_used_last_is_used_next(pool: Pool) -> None:
     ]
     async with Upstream(*scripts) as upstream:
         origin = origin_of(upstream)
-        calls = [asyncio.create_task(exchange(pool, origin)) for _ in range(2)]
-        await upstream.peer(1)
+        calls = []
+        for number in range(2):
+            calls.append(asyncio.create_task(exchange(pool, origin)))
+            await soon((await upstream.peer(number)).asked)
         second.set()
         await calls[1]
         first.set()
