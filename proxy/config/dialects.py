@@ -82,12 +82,12 @@ class Spec:
 
 @dataclass(eq=False)
 class Shelf:
-    """All dialects that can be named: the configuration's own (name → path), and Samewire's.
+    """All dialects that can be named: the configuration's own (name → path; None for one whose file is not there), and Samewire's.
 
     `diagnostics` grows with what is wrong in the files that were read; `files` are those files.
     """
 
-    own: Mapping[str, Path] = field(default_factory=dict)
+    own: Mapping[str, Path | None] = field(default_factory=dict)
     diagnostics: list[Diagnostic] = field(default_factory=list)
     files: list[Path] = field(default_factory=list)
     _read: dict[tuple[str, bool], Spec | None] = field(default_factory=dict)

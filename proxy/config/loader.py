@@ -18,11 +18,14 @@ from proxy.config.routes import Routes, aims
 from proxy.config.server import build_server
 from proxy.config.variables import Variables
 from proxy.config.yaml import Document, parse
-from proxy.errors import ConfigError, Diagnostic, SpecPath
+from proxy.errors import ConfigError, Diagnostic, Fault, SpecPath
 
 #: Names below these may stand for nothing yet: an empty entry is a fault, while an empty field is a field left out.
 _NAMED = ("providers", "dialects")
 _DATA = ("default", "set")
+
+#: Without these, nothing can be said about the rest of an entry.
+_ESSENTIAL = frozenset(("base_url", "demo", "dialect", "model", "operations", "to"))
 
 
 def load(path: Path, environ: Mapping[str, str], *, check: bool = False) -> Config:
@@ -105,15 +108,17 @@ class _Loader:
         if not isinstance(value, dict):
             raise ConfigError(self.report.sorted())
         for fault in faults:
-            _take_out(value, fault.path)
+            if fault.severity == "error":
+                _take_out(value, fault)
         return value
 
     def shelf(self, dialects: Mapping[str, str]) -> Shelf:
-        own: dict[str, Path] = {}
+        own: dict[str, Path | None] = {}
         for name, place in dialects.items():
-            own[name] = self.path.parent / place
-            file = own[name] / "dialect.yaml" if own[name].is_dir() else own[name]
-            if not file.is_file():
+            path = self.path.parent / place
+            file = path / "dialect.yaml" if path.is_dir() else path
+            own[name] = path if file.is_file() else None
+            if own[name] is None:
                 self.report.add(("dialects", name), "missing-file", f"there is no file {shown(file)}", length=len(place))
         return Shelf(own)
 
@@ -147,12 +152,26 @@ class _Loader:
                 self.report.found += error.diagnostics
 
 
-def _take_out(value: dict[str, Any], path: SpecPath) -> None:
-    """Empties the section or entry that a fault is in, so that what is built is whole; names stay known."""
-    section = value.get(str(path[0])) if path else None
-    if isinstance(section, dict) and path[0] in _NAMED and len(path) > 1:
-        section[str(path[1])] = {} if path[0] == "providers" else None
-    elif isinstance(section, list) and len(path) > 1:
-        section[int(path[1])] = {}
+def _take_out(value: dict[str, Any], fault: Fault) -> None:
+    """Takes out as little as makes the rest whole: an unknown key, a field that may be left out, or else the entry (its name stays)."""
+    path = fault.path
+    if fault.code == "unknown-key":
+        _remove(value, path)
+    elif path[:1] == ("server",):
+        _remove(value, path[:2])
+    elif len(path) > 2 and path[2] not in _ESSENTIAL:
+        _remove(value, path[:3])
+    elif len(path) > 1 and path[0] in value:
+        value[str(path[0])][path[1]] = {}
     elif path:
-        value.pop(str(path[0]), None)
+        _remove(value, path[:1])
+
+
+def _remove(value: Any, path: SpecPath) -> None:
+    """Takes away what is at `path`, if it is still there."""
+    for step in path[:-1]:
+        if not isinstance(value, dict | list) or (isinstance(value, dict) and step not in value):
+            return
+        value = value[step]  # type: ignore[index]
+    if isinstance(value, dict):
+        value.pop(path[-1], None)

@@ -20,6 +20,7 @@ from proxy.dialect import Dialect
 from proxy.errors import ConfigError, SpecPath
 
 _SECRET_HEADER = re.compile(r"authorization|cookie|.*(key|token|secret)", re.IGNORECASE)
+_HEADER_TEXT = re.compile(r"[\x20-\x7e]*")
 _LITERAL_DEFAULT = re.compile(r"\$\{\w+:-[^${}\s]{16,}\}")
 #: What a demo server can do; compiling the rest of its dialect would be for nothing.
 _DEMO_OPERATIONS = frozenset(("chat",))
@@ -155,7 +156,9 @@ class Providers:
         return None if name is None else str(self.folder / name)
 
     def secrets(self, entry: Mapping[str, Any], path: SpecPath) -> None:
-        """Warns of secrets that stand in the file itself."""
+        """Refuses a key that cannot stand in a header; warns of secrets that stand in the file itself."""
+        if not _HEADER_TEXT.fullmatch(entry.get("key", "").strip()):
+            self.report.add((*path, "key"), "wrong-value", "this key has characters that cannot stand in a header")
         places = [(*path, "key")]
         places += [(*path, "headers", header) for header in entry.get("headers", {}) if _SECRET_HEADER.fullmatch(header)]
         for place in places:

@@ -65,7 +65,7 @@ def _unknown(path: SpecPath, value: Any, wanted: Any, schema: Any) -> Iterator[F
 def _missing(path: SpecPath, value: Any, wanted: Any, schema: Any) -> Iterator[Fault]:
     for key in wanted:
         if key not in value:
-            yield Fault(path, "missing-key", f"'{key}' is missing")
+            yield Fault(path, "missing-key", schema.get("errorMessage", f"'{key}' is missing"))
 
 
 def _depends(path: SpecPath, value: Any, wanted: Any, schema: Any) -> Iterator[Fault]:
@@ -84,7 +84,7 @@ def _type(path: SpecPath, value: Any, wanted: Any, schema: Any) -> Iterator[Faul
 def _choice(path: SpecPath, value: Any, wanted: Any, schema: Any) -> Iterator[Fault]:
     names = [str(choice) for choice in (wanted if isinstance(wanted, list) else [wanted])]
     hint = suggest(str(value), names) if len(names) > 1 else ""
-    yield Fault(path, "wrong-value", f"this must be {' or '.join(names)}", hint, length=len(str(value)))
+    yield Fault(path, "wrong-value", schema.get("errorMessage", f"this must be {' or '.join(names)}"), hint, length=len(str(value)))
 
 
 def _pattern(path: SpecPath, value: Any, wanted: Any, schema: Any) -> Iterator[Fault]:

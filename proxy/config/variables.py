@@ -53,7 +53,10 @@ class Variables:
         """
 
         def convert(source: str, plain: bool, path: SpecPath) -> Any:
-            if "$" in source and not verbatim(path):
+            if "${" in source and verbatim(path):
+                message = "variables are not filled in here: this is mapping text"
+                self.faults.append(Fault(path, "variable-verbatim", message, "", source.find("${"), 2, "warning"))
+            elif "$" in source and not verbatim(path):
                 expanded = _Expansion(self, source, path, lenient(path)).run()
                 return plain_value(expanded) if plain and not text(path) else expanded
             return plain_value(source) if plain else source
