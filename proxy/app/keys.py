@@ -3,57 +3,86 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from typing import Generic, TypeVar
+from collections.abc import Iterable, Iterator
+from ipaddress import ip_address
 
 from aiohttp import hdrs
+from aiohttp.web import BaseRequest
 from multidict import CIMultiDictProxy, istr
 
+from proxy.config.model import ClientKey
 from proxy.errors import ClientError
-
-K = TypeVar("K")
 
 _X_API_KEY = istr("x-api-key")
 _API_KEY = istr("api-key")
+_FORWARDED_FOR = istr("x-forwarded-for")
 #: A browser cannot set headers on a WebSocket; OpenAI's SDK puts the key into a subprotocol's name.
 _PROTOCOL_PREFIX = "openai-insecure-api-key."
 
 
-def presented_key(headers: CIMultiDictProxy[str]) -> str | None:
-    """The key a client shows: `Authorization: Bearer`, `x-api-key`, `api-key`, or a WebSocket subprotocol."""
+def presented_keys(headers: CIMultiDictProxy[str]) -> Iterator[str]:
+    """The keys a client shows: `Authorization: Bearer`, `x-api-key`, `api-key`, a WebSocket subprotocol."""
     authorization = headers.get(hdrs.AUTHORIZATION)
     if authorization is not None:
         scheme, _, key = authorization.partition(" ")
         if scheme.lower() == "bearer" and (key := key.strip()):
-            return key
-    given = headers.get(_X_API_KEY) or headers.get(_API_KEY)
-    if given is not None:
-        return given.strip() or None
+            yield key
+    for name in (_X_API_KEY, _API_KEY):
+        given = headers.get(name)
+        if given is not None and (given := given.strip()):
+            yield given
     for protocol in headers.get(hdrs.SEC_WEBSOCKET_PROTOCOL, "").split(","):
         if protocol.strip().startswith(_PROTOCOL_PREFIX):
-            return protocol.strip()[len(_PROTOCOL_PREFIX) :]
-    return None
+            yield protocol.strip()[len(_PROTOCOL_PREFIX) :]
 
 
-class Keys(Generic[K]):
-    """The listed keys by their SHA-256 (32 bytes). None listed: everybody may ask."""
+def digest(key: str) -> bytes:
+    """SHA-256 of a key."""
+    return hashlib.sha256(key.encode("utf-8", "surrogateescape")).digest()
 
-    def __init__(self, keys: Mapping[bytes, K]) -> None:
-        self._keys = dict(keys)
 
-    def check(self, key: str | None) -> K | None:
-        """What the configuration says of the key; None when no keys are listed. Raises ClientError 401.
+class Keys:
+    """The listed keys. None listed: whoever sits at this machine may ask, and nobody else."""
 
-        A digest found in a table tells an attacker's clock nothing about the key.
+    def __init__(self, keys: Iterable[ClientKey]) -> None:
+        self._digests = frozenset(key.sha256 for key in keys)
+
+    def check(self, request: BaseRequest) -> str:
+        """The first eight hex digits of the key's digest, "" without a key. Raises ClientError 401.
+
+        A digest looked up in a table tells an attacker's clock nothing of a key.
         """
-        if not self._keys:
-            return None
-        if key is None:
-            raise _unauthorized("No API key was given. Send it as `Authorization: Bearer <key>`.")
-        found = self._keys.get(hashlib.sha256(key.encode("utf-8", "surrogateescape")).digest())
-        if found is None:
-            raise _unauthorized("The API key is not known here.")
-        return found
+        first = b""
+        for key in presented_keys(request.headers):
+            given = digest(key)
+            if given in self._digests:
+                return given[:4].hex()
+            first = first or given
+        if self._digests:
+            raise _unauthorized("The API key is not known here." if first else "No API key was given: send it as `Authorization: Bearer`.")
+        if not is_local(request.remote, request.headers):
+            raise _unauthorized("No client keys are listed here, so that only this machine is served. List keys under `server.keys`.")
+        return first[:4].hex()
+
+    def own(self, headers: CIMultiDictProxy[str]) -> str | None:
+        """The key a client has for an upstream itself: the first it shows that is none of the listed ones."""
+        return next((key for key in presented_keys(headers) if digest(key) not in self._digests), None)
+
+
+def is_local(peer: str | None, headers: CIMultiDictProxy[str]) -> bool:
+    """Whether a client sits at this machine: on loopback or a Unix socket (no peer), and so for everybody a proxy forwards for.
+
+    A client can add addresses to x-forwarded-for, never take away the one its proxy adds.
+    """
+    forwarded = [address.strip() for line in headers.getall(_FORWARDED_FOR, ()) for address in line.split(",")]
+    return all(_is_loopback(address) for address in [*([peer] if peer else []), *forwarded])
+
+
+def _is_loopback(address: str) -> bool:
+    try:
+        return ip_address(address.partition("%")[0]).is_loopback
+    except ValueError:
+        return False
 
 
 def _unauthorized(message: str) -> ClientError:

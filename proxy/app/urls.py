@@ -74,12 +74,12 @@ class Urls(Generic[T]):
         raise self._unknown(method, path)
 
     def methods(self, target: str) -> tuple[str, ...]:
-        """The methods of a path, for OPTIONS; none when there is no such path."""
+        """The methods of a path, for OPTIONS. Raises ClientError 404."""
         for candidate in self._readings(target.partition("?")[0]):
             found, _ = self._methods(candidate)
             if found is not None:
                 return tuple(found)
-        return ()
+        raise self._unknown("OPTIONS", target)
 
     def _readings(self, path: str) -> Iterator[str]:
         """The path as it is, then with the root taken off as often as it is there."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
+from proxy.codecs import sse_event
 from proxy.errors import ClientGone, ExchangeError
 
 if TYPE_CHECKING:
@@ -28,6 +29,11 @@ EVENT_STREAM = b"content-type: text/event-stream; charset=utf-8\r\ncache-control
 HEARTBEAT = b": keep-alive\n"
 
 _encode = msgspec.json.encode
+
+
+def header_bytes(name: str, value: str) -> bytes:
+    """One header line of an answer; what is no Latin-1 becomes a question mark."""
+    return b"%b: %b\r\n" % (name.encode("latin-1"), value.encode("latin-1", "replace"))
 
 
 class Sent:
@@ -88,11 +94,23 @@ _clock = Clock()
 class Answer:
     """One client's answer.
 
-    `fixed`: header lines every answer to this request carries (x-request-id, CORS).
+    `fixed`: header lines every answer to this request carries (x-request-id, CORS). `events`: what has begun is a stream of events.
     `write_stall`: seconds a client may take nothing before it counts as gone.
     """
 
-    __slots__ = ("_chunked", "_connection", "_request", "ended", "fixed", "keep_alive", "sent_bytes", "started", "status", "write_stall")
+    __slots__ = (
+        "_chunked",
+        "_connection",
+        "_request",
+        "ended",
+        "events",
+        "fixed",
+        "keep_alive",
+        "sent_bytes",
+        "started",
+        "status",
+        "write_stall",
+    )
 
     def __init__(self, request: BaseRequest, connection: Connection, fixed: bytes, write_stall: float = 60) -> None:
         self._request = request
@@ -104,6 +122,7 @@ class Answer:
         self.keep_alive = request.version >= (1, 1) and request.keep_alive
         self.started = False
         self.ended = False
+        self.events = False
         self.status = 0
         self.sent_bytes = 0
 
@@ -120,9 +139,11 @@ class Answer:
         self.status = status
         self._send(self._head(status, headers))
 
-    def begin(self, status: int, headers: bytes, first: bytes = b"", length: int | None = None) -> None:
-        """Writes the head of a stream and its first piece; `length` when the upstream told it."""
+    def begin(self, status: int, headers: bytes, first: bytes = b"", *, length: int | None = None, last: bool = False) -> None:
+        """Writes the head of a stream with its first piece, which may be the last; `length` when the upstream told it."""
         self.started = True
+        self.ended = last
+        self.events = headers.startswith(EVENT_STREAM)
         self.status = status
         if length is not None:
             headers += b"content-length: %d\r\n" % length
@@ -131,7 +152,7 @@ class Answer:
             headers += b"transfer-encoding: chunked\r\n"
         else:
             self.keep_alive = False
-        self._send(self._head(status, headers) + (self._frame(first) if first else b""))
+        self._send(self._head(status, headers) + (self._frame(first) if first else b"") + (self._last_chunk if last else b""))
 
     def write(self, piece: bytes) -> None:
         """Writes one piece of a stream."""
@@ -141,22 +162,25 @@ class Answer:
     def end(self, last: bytes = b"") -> None:
         """Ends a stream well, with its last piece in the same write."""
         self.ended = True
-        tail = self._frame(last) if last else b""
-        self._send(tail + b"0\r\n\r\n" if self._chunked else tail)
+        tail = (self._frame(last) if last else b"") + self._last_chunk
+        if tail:
+            self._send(tail)
 
-    def fail(self, error: ExchangeError, event: bytes | None = None) -> None:
+    def fail(self, error: ExchangeError) -> None:
         """The one place where a failure becomes a status code or an error event.
 
-        `event`: the error as an event of a stream that has begun; None where the body is not a stream of events: it is only cut.
+        A stream that has begun is not ended: without its last chunk no client takes it for whole.
         """
         if not self.started:
-            headers = JSON + b"".join(b"%b: %b\r\n" % (name.encode(), value.encode()) for name, value in error.headers.items())
+            # The rest of a body that nobody wants is not waited for.
+            self.keep_alive = self.keep_alive and self._request.content.is_eof()
+            headers = JSON + b"".join(header_bytes(name, value) for name, value in error.headers.items())
             self.whole(error.status, headers, _encode(error.envelope()))
             return
         self.keep_alive = False
         if not self.ended:
             self.ended = True
-            self.write(event or b"")
+            self.write(sse_event(_encode(error.envelope())) if self.events else b"")
 
     async def flush(self) -> None:
         """Waits for a client that reads slowly; one that takes nothing for `write_stall` seconds is cut off.
@@ -169,26 +193,36 @@ class Answer:
         if not self.keep_alive:
             transport.set_write_buffer_limits(0)
         while self._connection.writing_paused:
-            waiting = transport.get_write_buffer_size()
+            waiting = self.unsent
             try:
                 async with asyncio.timeout(self.write_stall):
                     await self._request.writer.drain()
             except TimeoutError:
-                if transport.get_write_buffer_size() >= waiting:
-                    transport.abort()
+                if self.unsent >= waiting:
+                    self.abort()
                     raise ClientGone("the client stopped reading") from None
             except ConnectionError:
                 raise ClientGone from None
 
     @property
-    def result(self) -> Sent:
-        """What the handler returns."""
-        return Sent(self.keep_alive)
+    def unsent(self) -> int:
+        """Bytes that wait for the client to read."""
+        transport = self._connection.transport
+        return 0 if transport is None else transport.get_write_buffer_size()
+
+    def abort(self) -> None:
+        """Gives a client up that does not read; its handler is cancelled."""
+        if self._connection.transport is not None:
+            self._connection.transport.abort()
 
     def _head(self, status: int, headers: bytes) -> bytes:
         line = STATUS_LINES.get(status) or b"HTTP/1.1 %d Status\r\n" % status
         close = b"" if self.keep_alive else b"connection: close\r\n"
         return b"%b%b%b%b%b\r\n" % (line, _clock.read(), self.fixed, headers, close)
+
+    @property
+    def _last_chunk(self) -> bytes:
+        return b"0\r\n\r\n" if self._chunked else b""
 
     def _frame(self, piece: bytes) -> bytes:
         return b"%x\r\n%b\r\n" % (len(piece), piece) if self._chunked else piece

@@ -26,6 +26,7 @@ class Operation:
     model: ModelPlace = "nowhere"
     stream: bool = False
     answer: AnswerKind = "json"
+    tokens: bool = False
 
 
 @dataclass(frozen=True, slots=True)

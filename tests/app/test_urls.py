@@ -86,4 +86,5 @@ def test_missed(request_line: str, status: int, said: str) -> None:
 
 def test_methods_for_options() -> None:
     assert set(URLS.methods("/v1/files")) == {"GET", "POST"}
-    assert URLS.methods("/nowhere") == ()
+    with pytest.raises(ClientError):
+        URLS.methods("/nowhere")

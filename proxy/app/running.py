@@ -1,0 +1,107 @@
+"""Opens everything a server needs, in order; closes it in the other."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from functools import partial
+from types import TracebackType
+from typing import Self
+
+from proxy import __version__
+from proxy.app.gateway import Gateway
+from proxy.app.keys import Keys
+from proxy.app.server import Server
+from proxy.config.model import Config
+from proxy.exchange.body import BodyLimits
+from proxy.exchange.operation import load_client_dialect
+from proxy.exchange.rooms import Rooms
+from proxy.exchange.scrub import Scrubber
+from proxy.exchange.target import build
+from proxy.log import RequestLog
+from proxy.metrics import Metrics
+from proxy.routing import Router
+from proxy.upstream import Pool
+
+_BACKLOG = 4096
+_DESCRIPTORS = {"stdout": 1, "stderr": 2}
+
+
+class RunningServer:
+    """A server that listens until `close`. `addresses`: host and port of each TCP listener."""
+
+    def __init__(self, gateway: Gateway, server: Server, pool: Pool, log: RequestLog | None, drain: float) -> None:
+        self._gateway = gateway
+        self._server = server
+        self._pool = pool
+        self._log = log
+        self._drain = drain
+        self._listeners: list[asyncio.Server] = []
+        self.addresses: Sequence[tuple[str, int]] = ()
+
+    async def listen(self, hosts: Sequence[str], port: int, socket: str | None) -> None:
+        """Raises OSError. With port 0 all hosts share the port that the first one gets."""
+        loop = asyncio.get_running_loop()
+        addresses = []
+        for host in hosts:
+            listener = await loop.create_server(self._server, host, port, backlog=_BACKLOG)
+            self._listeners.append(listener)
+            port = listener.sockets[0].getsockname()[1]
+            addresses.append((host, port))
+        if socket is not None:
+            self._listeners.append(await loop.create_unix_server(self._server, socket, backlog=_BACKLOG))
+        self.addresses = addresses
+
+    async def close(self, grace: float | None = None) -> None:
+        """Stops listening, lets running answers end within `grace` seconds (default: the configuration's), closes everything."""
+        for listener in self._listeners:
+            listener.close()
+        self._server.close_idle()
+        await self._gateway.drain(self._drain if grace is None else grace)
+        await self._server.shutdown(0.1)
+        await self._pool.close()
+        if self._log is not None:
+            await self._log.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        await self.close(0.0)
+
+
+async def start(config: Config) -> RunningServer:
+    """Serves `config` on its addresses. Raises OSError when one of them cannot be listened on."""
+    settings = config.server
+    metrics = Metrics(__version__)
+    metrics.models = frozenset(_names(config))
+    pool = Pool()
+    keys = Keys(config.keys)
+    rooms = Rooms(
+        server=settings,
+        limits=BodyLimits(settings.limits.body),
+        router=Router(config.routes, partial(build, metrics=metrics)),
+        pool=pool,
+        scrubber=Scrubber(provider.credential.secret for provider in config.providers.values()),
+        own_key=keys.own,
+    )
+    target = settings.log.requests
+    log = None if target == "off" else RequestLog(_DESCRIPTORS[target])
+    gateway = Gateway(rooms, keys, load_client_dialect("openai"), metrics, log)
+    running = RunningServer(gateway, Server(gateway.handle, settings.limits.headers), pool, log, settings.drain)
+    try:
+        await running.listen(settings.hosts, settings.port, settings.socket)
+    except OSError:
+        await running.close(0.0)
+        raise
+    return running
+
+
+def _names(config: Config) -> Iterator[str]:
+    """The model names that the configuration itself has: no client can make more of them."""
+    for route in config.routes:
+        if route.pattern is not None and not route.pattern.stars:
+            yield route.pattern.text
+        for target in route.targets:
+            if target.model is not None and "*" not in target.model:
+                yield target.model

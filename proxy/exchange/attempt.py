@@ -1,0 +1,230 @@
+"""One target being asked, and its answer passed on.
+
+send ─▶ head ─┬▶ status 3xx to 5xx: an UpstreamError
+              ├▶ events: an EventRelay through a lane
+              ├▶ bytes:  a ByteRelay
+              └▶ whole:  read, checked, mapped, one write
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from proxy.codecs import DECODERS
+from proxy.codecs.members import Members
+from proxy.errors import ClientError, ExchangeError, UpstreamError
+from proxy.exchange.answer import EVENT_STREAM, JSON
+from proxy.exchange.faults import failed_inside, refused
+from proxy.exchange.inflate import Inflater
+from proxy.exchange.lanes import Lane, Passed, Translated
+from proxy.exchange.relay import ByteRelay, EventRelay, Relay
+from proxy.exchange.target import TargetCall
+from proxy.mapping.chunks import ChunkWriter
+from proxy.mapping.mappings import ResponseMapping
+from proxy.upstream import Call, decode_body
+
+if TYPE_CHECKING:
+    from proxy.exchange.exchange import Exchange
+
+#: Seconds that a finished stream's connection gets to end by itself, so that it can be used again.
+PARTING = 1.0
+#: "No deadline", for what needs a number.
+NEVER = 10.0**8
+#: Bytes that are read of an answer that is an error.
+_ERROR_LIMIT = 2**20
+
+_decode = msgspec.json.Decoder().decode
+_encode = msgspec.json.Encoder().encode
+_encode_text = msgspec.json.encode
+
+
+class Attempt:
+    """Asks `target` for what `exchange` is about.
+
+    `answered`: when the upstream's answer was whole; 0 before it. `usage`: as far as the upstream told it. `amount`: the answer's size,
+    in events of a stream or quarters of a byte count, for an estimate when it did not.
+    """
+
+    __slots__ = ("_context", "_deadline", "_exchange", "_head", "_target", "amount", "answered", "usage")
+
+    def __init__(self, exchange: Exchange, target: TargetCall) -> None:
+        self._exchange = exchange
+        self._target = target
+        self._context = target.context(int(time.time()), stream=exchange.asked.stream)
+        self._deadline = 0.0
+        self._head = b""
+        self.answered = 0.0
+        self.amount = 0
+        self.usage: dict[str, Any] | None = None
+
+    async def run(self) -> None:
+        """Returns when the client has its answer. Raises ExchangeError; whether anything has reached the client, the answer knows."""
+        exchange, target = self._exchange, self._target
+        lines, body, dropped = exchange.asked.prepare(target, self._context)
+        if dropped:
+            self._report(dropped)
+        head = target.request_head(exchange.identifier, exchange.query, stream=exchange.asked.stream) + exchange.lines_for(target) + lines
+        exchange.prepared()
+        first = target.pace.first
+        self._deadline = asyncio.get_running_loop().time() + (NEVER if first is None else first)
+        call = await exchange.rooms.pool.send(target.origin, head, body, connect=target.timeouts.connect or NEVER)
+        try:
+            await call.head(self._deadline)
+            exchange.record.first_byte = monotonic()
+            if call.status >= 300:
+                raise await self._refusal(call)
+            await self._pass_on(call)
+        except BaseException:
+            call.abort()
+            raise
+
+    def _report(self, dropped: tuple[str, ...]) -> None:
+        names = ", ".join(dropped)
+        if self._target.choice.route.unsupported == "reject":
+            message = f"This model cannot serve the parameter {names}."
+            raise ClientError(message, param=dropped[0], code="unsupported_parameter")
+        self._exchange.record.dropped = dropped
+        shown = names.encode("ascii", "replace").translate(None, bytes(range(32)))
+        self._head = b"x-samewire-dropped: %b\r\n" % shown[:1000]
+
+    async def _refusal(self, call: Call) -> UpstreamError:
+        """What an error's body says, if that can be had at all."""
+        try:
+            body = await call.read(_ERROR_LIMIT, self._idle)
+            body = decode_body(call.headers, body, _ERROR_LIMIT)
+        except UpstreamError:
+            body = b""
+        return refused(call.status, body, self._target, call.headers, self._context)
+
+    async def _pass_on(self, call: Call) -> None:
+        operation = self._target.operation
+        headers = dict(call.headers)
+        self._head += self._target.relay(call.headers)
+        kind = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
+        wanted = self._exchange.operation.answer
+        if self._exchange.asked.stream or (kind == b"text/event-stream" and wanted != "json" and operation.stream is not None):
+            await self._events(call, headers.get(b"content-encoding"))
+        elif wanted == "json" or (wanted == "either" and kind == b"application/json"):
+            await self._whole(call)
+        else:
+            await self._bytes(call, headers)
+
+    # ── whole answers ──
+
+    async def _whole(self, call: Call) -> None:
+        limit = self._exchange.rooms.server.limits.answer
+        body = await call.read(limit, self._idle)
+        self.answered = monotonic()
+        body = decode_body(call.headers, body, limit)
+        try:
+            mapping = self._target.operation.response
+            body = self._passed(body) if mapping is None else self._translated(body, mapping)
+        except ValueError as error:
+            raise UpstreamError(f"The upstream's answer cannot be read: {error}.", kind="invalid", code="upstream_invalid") from None
+        self.amount = len(body) // 4
+        self._exchange.answer.whole(call.status, JSON + self._head, body)
+
+    def _passed(self, body: bytes) -> bytes:
+        """The upstream's bytes, checked; only the model's name may change."""
+        target = self._target
+        self.usage, model, failed = target.operation.peek(body, self._context)
+        if failed:
+            raise failed_inside(body, target.provider.dialect.errors, self._context)
+        if not body.isascii():
+            body.decode()
+        if model is None:
+            return body
+        self._exchange.record.response_model = str(model)
+        shown = target.shown
+        if shown is None or model == target.choice.public:
+            return body
+        # An unescaped `"model":` is a member; when there is only one with this value, it is the one that was read.
+        found = b'"model":' + _encode_text(model)
+        return body.replace(found, b'"model":' + shown) if body.count(found) == 1 else Members.parse(body).splice({"model": shown})
+
+    def _translated(self, body: bytes, mapping: ResponseMapping) -> bytes:
+        errors = self._target.provider.dialect.errors
+        try:
+            document = _decode(body)
+        except RecursionError:
+            raise ValueError("it is nested too deeply") from None
+        if errors.failed(document, self._context):
+            raise failed_inside(body, errors, self._context)
+        answer = mapping(document, self._context)
+        self.usage = answer.get("usage")
+        return _encode(answer)
+
+    # ── streams ──
+
+    async def _events(self, call: Call, coding: bytes | None) -> None:
+        limits = self._exchange.rooms.server.limits
+        lane = self._lane()
+        relay = EventRelay(call, self._exchange.answer, self._target.pace, lane, EVENT_STREAM + self._head)
+        inflate = Inflater(coding, limits.event) if coding not in (None, b"", b"identity") else None
+        decoder = DECODERS[lane.stream.mapping.decode](limits.event)
+        relay.prepare(decoder, limits.answer, single=self._exchange.asked.single, inflate=inflate)
+        try:
+            await self._carry(relay)
+        finally:
+            self.usage = lane.stream.usage
+            self.amount = relay.events
+        if relay.document is not None:
+            raise self._no_stream(relay.document)
+        if not relay.closed:
+            asyncio.get_running_loop().call_later(PARTING, call.abort)
+
+    def _lane(self) -> Lane:
+        mapping = self._target.operation.stream
+        context = self._context
+        if mapping is None:
+            message = f"The model `{self._target.choice.public}` does not stream {self._target.choice.operation}."
+            raise ClientError(message, param="stream", code="unsupported_parameter")
+        usage_wanted = self._exchange.asked.usage_wanted
+        if mapping.passthrough:
+            return Passed(mapping.open(context), usage_wanted=usage_wanted, shown=self._target.shown)
+        writer = ChunkWriter(context.shown, context.now, usage_wanted=usage_wanted, reasoning=context.reasoning)
+        return Translated(mapping.open(context, writer), writer)
+
+    def _no_stream(self, document: bytes) -> ExchangeError:
+        """The upstream sent one document where a stream was asked for: often an error, sometimes a page."""
+        errors = self._target.provider.dialect.errors
+        try:
+            if errors.failed(_decode(document), self._context):
+                return failed_inside(document, errors, self._context)
+            message = "The upstream answered with a whole document instead of a stream."
+        except (ValueError, RecursionError):
+            message = "The upstream answered with something that is neither a stream nor JSON."
+        return UpstreamError(message, kind="invalid", code="upstream_invalid")
+
+    async def _bytes(self, call: Call, headers: dict[bytes, bytes]) -> None:
+        lines = self._head
+        for name in (b"content-type", b"content-encoding", b"content-disposition"):
+            if name in headers:
+                lines += b"%b: %b\r\n" % (name, headers[name])
+        length = headers.get(b"content-length")
+        relay = ByteRelay(call, self._exchange.answer, self._target.pace, lines, None if length is None else int(length))
+        await self._carry(relay)
+        self.amount = self._exchange.answer.sent_bytes // 4
+
+    async def _carry(self, relay: Relay) -> None:
+        """Lets the answer flow until it ends."""
+        connection = self._exchange.connection
+        connection.flow = relay
+        try:
+            relay.start(self._deadline)
+            await relay.done
+            self.answered = monotonic()
+        finally:
+            connection.flow = None
+            self._exchange.record.first_token = relay.first_at
+            relay.stop()
+
+    @property
+    def _idle(self) -> float:
+        idle = self._target.pace.idle
+        return NEVER if idle is None else idle

@@ -1,0 +1,199 @@
+"""One client request and its answer: read it, ask one target after another, remember what it cost.
+
+Whatever a step raises ends in one of two places: the next target, or `Answer.fail`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from time import monotonic
+
+from aiohttp.web import BaseRequest
+
+from proxy.errors import ClientError, ClientGone, ExchangeError, GatewayError, UpstreamError
+from proxy.exchange.answer import Answer, Connection
+from proxy.exchange.attempt import Attempt
+from proxy.exchange.heartbeat import Heartbeat
+from proxy.exchange.operation import Operation
+from proxy.exchange.request import BareRequest, Request, read_request
+from proxy.exchange.rooms import Rooms
+from proxy.exchange.target import TargetCall
+from proxy.exchange.trace import trace_headers
+from proxy.metrics import Series
+from proxy.record import Record, Usage
+from proxy.routing import Resolution
+from proxy.upstream import header_line
+
+logger = logging.getLogger(__name__)
+
+
+class Exchange:
+    """One request on its way. `record` is filled as things happen; `series` is where it counts, once a target is known."""
+
+    __slots__ = (
+        "_attempt",
+        "_heartbeat",
+        "_request",
+        "_since",
+        "_stopped",
+        "_task",
+        "_trace",
+        "answer",
+        "asked",
+        "connection",
+        "identifier",
+        "operation",
+        "query",
+        "record",
+        "rooms",
+        "series",
+    )
+
+    def __init__(self, rooms: Rooms, request: BaseRequest, connection: Connection, answer: Answer, record: Record) -> None:
+        self.rooms = rooms
+        self.connection = connection
+        self.answer = answer
+        self.record = record
+        self.asked: Request = BareRequest()
+        self.series: Series | None = None
+        self._request = request
+        self._trace = b""
+        self._attempt: Attempt | None = None
+        self._heartbeat: Heartbeat | None = None
+        self._stopped: ExchangeError | None = None
+        self._task: asyncio.Task[object] | None = None
+        self._since = record.start
+
+    async def run(self, operation: Operation, identifier: str = "", query: str = "") -> None:
+        """Answers the request, one way or another. `identifier` and `query` are the URL's.
+
+        Raises CancelledError when the client is gone.
+        """
+        self.operation = operation
+        self.identifier = identifier
+        self.query = query
+        self._task = asyncio.current_task()
+        try:
+            await self._serve()
+        except ExchangeError as error:
+            self.fail(error)
+        except asyncio.CancelledError:
+            if self._stopped is None:
+                self.record.client_gone = True
+                raise
+            self.fail(self._stopped)
+        except Exception:
+            logger.exception("a request failed in our own hands (%s)", self.record.request_id)
+            self.fail(GatewayError("The gateway failed to handle this request.", status=500, code="internal_error"))
+        finally:
+            if self._heartbeat is not None:
+                self._heartbeat.stop()
+
+    def stop(self, error: ExchangeError) -> None:
+        """Ends the exchange from outside, in whatever phase it is: with a status, or with an error event."""
+        self._stopped = error
+        if self._task is not None:
+            self._task.cancel()
+
+    def prepared(self) -> None:
+        """The upstream's request is ready: up to here the time was ours."""
+        self.record.overhead += monotonic() - self._since
+
+    def lines_for(self, target: TargetCall) -> bytes:
+        """The header lines of this request that go up to a target."""
+        headers = self._request.headers
+        lines = self._trace
+        for name in target.forward:
+            value = headers.get(name)
+            if value is not None:
+                lines += header_line(name, value)
+        if target.choice.route.credential == "client":
+            key = self.rooms.own_key(headers)
+            if key is None:
+                raise ClientError("This model is paid with your own key of its provider: send it as `Authorization: Bearer`.", status=401)
+            lines += target.client_key_line(key)
+        return lines
+
+    async def _serve(self) -> None:
+        request, record = self._request, self.record
+        arrived = request.content.is_eof()
+        began = monotonic()
+        self.asked = await read_request(request, self.operation, self.rooms.limits)
+        if not arrived:
+            self._since += monotonic() - began  # the client took that long
+        record.stream = self.asked.stream
+        record.public_model = self.asked.model or ""
+        resolution = self.rooms.router.resolve(self.operation.name, self.asked.model)
+        record.route = resolution.route.name
+        trace = trace_headers(request.headers)
+        record.trace_id = trace[16:48].decode()
+        self._trace = b"x-request-id: %b\r\n%b" % (record.request_id.encode(), trace)
+        heartbeat = self.rooms.server.heartbeat
+        if heartbeat is not None and self.asked.stream:
+            self._heartbeat = Heartbeat(self.answer, heartbeat)
+        await self._ask_in_turn(resolution)
+
+    async def _ask_in_turn(self, resolution: Resolution[TargetCall]) -> None:
+        """The next target is asked only while nothing has reached the client, and only for what the route calls a reason."""
+        targets = resolution.order()
+        for target in targets:
+            try:
+                await self._ask(target)
+                return
+            except UpstreamError as error:
+                self.record.failures = [*self.record.failures, (target.provider.vendor, error.kind)]
+                final = target is targets[-1] or self.answer.started or not self.asked.repeatable
+                if final or not resolution.route.failover.allows(error.kind, error.status):
+                    raise
+                self._since = monotonic()
+
+    async def _ask(self, target: TargetCall) -> None:
+        record = self.record
+        record.attempts += 1
+        record.provider = target.provider.vendor
+        record.target = target.name
+        self.series = target.series
+        self._attempt = attempt = Attempt(self, target)
+        total = target.timeouts.total
+        if total is None:
+            await attempt.run()
+            return
+        try:
+            async with asyncio.timeout(total):
+                await attempt.run()
+        except TimeoutError:
+            raise UpstreamError("The answer took longer than it may.", status=504, kind="timeout", code="upstream_timeout") from None
+
+    def fail(self, error: ExchangeError) -> None:
+        """Tells the client, unless it is gone."""
+        self._blame(error)
+        if not self.record.client_gone:
+            own_key = self.rooms.own_key(self._request.headers)
+            error.message = self.rooms.scrubber.text(error.message, own_key or "")
+            self.answer.fail(error)
+
+    def _blame(self, error: ExchangeError) -> None:
+        record = self.record
+        record.error_type = error.type
+        record.blame = error.blame
+        record.client_gone = isinstance(error, ClientGone)
+        if isinstance(error, UpstreamError):
+            record.error_kind = error.kind
+
+    def account(self) -> None:
+        """Completes the record. Called once, when the answer has left or the client has."""
+        record, attempt = self.record, self._attempt
+        record.end = monotonic()
+        record.status = 499 if record.client_gone else self.answer.status
+        record.sent_bytes = self.answer.sent_bytes
+        if attempt is None:
+            record.overhead += record.end - self._since
+            return
+        if attempt.answered:
+            record.overhead += record.end - attempt.answered
+        if attempt.usage:
+            record.usage = Usage.read(attempt.usage)
+        elif self.operation.tokens and (attempt.amount or record.client_gone):
+            record.usage = Usage(self.asked.size // 4, attempt.amount)
+            record.estimated = True

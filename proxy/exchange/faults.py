@@ -1,0 +1,78 @@
+"""What an upstream says when it fails → UpstreamError, in OpenAI's words: status, code, Retry-After and x-ratelimit-* kept."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+import msgspec
+
+from proxy.errors import UpstreamError
+from proxy.exchange.target import Headers, TargetCall
+from proxy.mapping.context import Context
+from proxy.mapping.failures import ErrorMapping
+
+#: OpenAI's error types by status, for upstreams that name none.
+_TYPES = {
+    400: "invalid_request_error",
+    401: "authentication_error",
+    403: "permission_error",
+    404: "not_found_error",
+    408: "timeout_error",
+    413: "invalid_request_error",
+    422: "invalid_request_error",
+    429: "rate_limit_error",
+}
+_MESSAGE_LIMIT = 4000
+
+
+def reported(
+    report: Mapping[str, Any], *, status: int = 502, headers: Mapping[str, str] | None = None, kind: str = "stream"
+) -> UpstreamError:
+    """A failure as a dialect's rules read it: message, type, code, param, status, retry_after, as far as they are told.
+
+    One that names its status is as good as an answer with that status.
+    """
+    told = report.get("status")
+    if isinstance(told, int) and 400 <= told <= 599:
+        status, kind = told, "status"
+    headers = dict(headers or {})
+    wait = report.get("retry_after")
+    if isinstance(wait, int | float) and not isinstance(wait, bool) and 0 <= wait < 10**6:
+        headers.setdefault("retry-after", str(-int(-wait // 1)))
+    code = report.get("code")
+    return UpstreamError(
+        _text(report.get("message")) or f"The upstream answered with status {status}.",
+        status=status,
+        type=_text(report.get("type")) or _TYPES.get(status, "server_error"),
+        code=None if code is None else _text(code),
+        param=_text(report.get("param")) or None,
+        headers=headers,
+        kind=kind,
+    )
+
+
+def refused(status: int, body: bytes, target: TargetCall, headers: Headers, context: Context) -> UpstreamError:
+    """An answer with a status that is no success, whatever its body: the dialect's JSON, other JSON, HTML or nothing."""
+    context.status = status
+    if status < 400:
+        return UpstreamError(f"The upstream answered with status {status}, which is not followed.", kind="status", code="upstream_redirect")
+    errors = target.provider.dialect.errors
+    report: dict[str, Any] = {}
+    with suppress(ValueError, RecursionError):  # not JSON: the status says it all
+        report = errors.read(msgspec.json.decode(body), context)
+    return reported(report, status=errors.statuses.get(status, status), headers=target.relay_of_error(headers), kind="status")
+
+
+def failed_inside(body: bytes, errors: ErrorMapping, context: Context) -> UpstreamError:
+    """An error inside an answer with status 200."""
+    report = errors.read(msgspec.json.decode(body), context)
+    return reported(report, kind="status")
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
+    return text if len(text) <= _MESSAGE_LIMIT else text[:_MESSAGE_LIMIT] + "…"

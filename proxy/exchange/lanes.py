@@ -1,0 +1,111 @@
+"""What happens to each event of a stream between the upstream and the client.
+
+Passed: the rules watch, the event goes on as it came. Translated: the rules write OpenAI's chunks. Both are events in, bytes out.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Protocol
+
+from proxy.codecs import sse_event
+from proxy.mapping.chunks import ChunkWriter
+from proxy.mapping.stream import Stream
+
+_DONE = b"[DONE]"
+#: In JSON text an unescaped `"model"` before a colon is a member's name, wherever it stands.
+_find_model = re.compile(rb'"model"\s*:\s*"(?:[^"\\]|\\.)*"').search
+
+
+class Lane(Protocol):
+    """One running stream's way. `stream` tells usage, finish and end."""
+
+    @property
+    def stream(self) -> Stream: ...
+
+    @property
+    def event(self) -> Callable[[str, bytes], object]:
+        """Takes one event; raises StreamFault, ValueError or ExchangeError."""
+        ...
+
+    def take(self) -> bytes:
+        """What is to be written for the events so far."""
+        ...
+
+    def end(self) -> bytes:
+        """What is to be written after the upstream's good end: the end marker."""
+        ...
+
+
+class Translated:
+    """Events → OpenAI's chunks."""
+
+    __slots__ = ("_writer", "event", "stream", "take")
+
+    def __init__(self, stream: Stream, writer: ChunkWriter) -> None:
+        self.stream = stream
+        self._writer = writer
+        self.event: Callable[[str, bytes], object] = stream.event
+        self.take = writer.take
+
+    def end(self) -> bytes:
+        self.stream.end()
+        return self._writer.take()
+
+
+class Passed:
+    """Events as they came, but for the usage chunk that the client did not ask for, and the model's name.
+
+    `shown`: the name to show, as JSON text; None: the upstream's own.
+    """
+
+    __slots__ = ("_out", "_rename", "_usage_wanted", "_watch", "event", "stream")
+
+    def __init__(self, stream: Stream, *, usage_wanted: bool, shown: bytes | None) -> None:
+        self.stream = stream
+        self.event: Callable[[str, bytes], object] = self._pass
+        self._watch = stream.event
+        self._usage_wanted = usage_wanted
+        self._rename = ModelName(shown) if shown is not None else None
+        self._out: list[bytes] = []
+
+    def _pass(self, name: str, data: bytes) -> None:
+        shown = self._watch(name, data)
+        if data == _DONE or not (shown or self._usage_wanted):
+            return
+        if not data.isascii():
+            data.decode()  # clients decode strictly; raises UnicodeDecodeError, which is a ValueError
+        if self._rename is not None:
+            data = self._rename.apply(data)
+        if name or b"\n" in data:
+            self._out.append(sse_event(data, name))
+        else:
+            self._out += (b"data: ", data, b"\n\n")
+
+    def take(self) -> bytes:
+        out = b"".join(self._out)
+        self._out.clear()
+        return out
+
+    def end(self) -> bytes:
+        return self.stream.mapping.end_marker
+
+
+class ModelName:
+    """Shows another name in the `model` member of events: learnt from the first one, replaced in all."""
+
+    __slots__ = ("_found", "_shown")
+
+    def __init__(self, shown: bytes) -> None:
+        self._shown = b'"model":' + shown
+        self._found = b""
+
+    def apply(self, data: bytes) -> bytes:
+        """The event with the name replaced, where it has one."""
+        if not self._found or self._found not in data:
+            match = _find_model(data) if b'"model"' in data else None
+            if match is None:
+                return data
+            self._found = match[0]
+        return data.replace(self._found, self._shown, 1) if self._found != self._shown else data

@@ -1,0 +1,261 @@
+"""What a client asks, as far as routing needs it, and the body it becomes for one target.
+
+Three kinds, one for each kind of body. `model` is None where none is named; `repeatable` says whether another target could still be
+asked the same. `prepare` gives the upstream's body and the names of parameters that it could not carry.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from typing import Any, Protocol
+
+import msgspec
+from aiohttp import hdrs
+from aiohttp.web import BaseRequest
+
+from proxy.codecs.members import Members, MembersError
+from proxy.errors import ClientError
+from proxy.exchange.body import BodyLimits, check_json_type, encoding, read_pieces, read_whole, say_continue, too_large
+from proxy.exchange.multipart import FieldFinder, boundary_of
+from proxy.exchange.operation import Operation
+from proxy.exchange.target import TargetCall
+from proxy.mapping.context import Context
+from proxy.mapping.mappings import Rejected
+
+_decode = msgspec.json.Decoder().decode
+_encode = msgspec.json.Encoder().encode
+_decode_name = msgspec.json.Decoder(str).decode
+_NAME_LIMIT = 512
+
+JSON_LINE = b"content-type: application/json\r\n"
+
+Body = bytes | AsyncIterator[bytes]
+
+
+class Request(Protocol):
+    """What the exchange needs of any kind."""
+
+    model: str | None
+    stream: bool
+
+    @property
+    def single(self) -> bool:
+        """One choice is wanted."""
+        ...
+
+    @property
+    def usage_wanted(self) -> bool:
+        """The client asked for the usage chunk of a stream."""
+        ...
+
+    @property
+    def repeatable(self) -> bool: ...
+
+    @property
+    def size(self) -> int:
+        """Bytes of the body as far as they are held."""
+        ...
+
+    def prepare(self, target: TargetCall, context: Context) -> tuple[bytes, Body, tuple[str, ...]]:
+        """Header lines about the body, the body, the parameters it could not carry. Raises ClientError."""
+        ...
+
+
+async def read_request(request: BaseRequest, operation: Operation, limits: BodyLimits) -> Request:
+    """Reads as much as routing needs. Raises ClientError."""
+    if operation.body == "json":
+        check_json_type(request)
+        return JsonRequest(await read_whole(request, limits), operation)
+    if operation.body == "multipart":
+        form = FormRequest(request, limits)
+        if operation.model != "nowhere":
+            await form.find_model(operation)
+        return form
+    return BareRequest()
+
+
+class BareRequest:
+    """No body."""
+
+    model: str | None = None
+    stream = False
+    single = True
+    usage_wanted = False
+    repeatable = True
+    size = 0
+
+    def prepare(self, target: TargetCall, context: Context) -> tuple[bytes, Body, tuple[str, ...]]:
+        return b"", b"", ()
+
+
+class JsonRequest:
+    """A JSON object, its members taken apart only as far as needed."""
+
+    __slots__ = ("_body", "_members", "model", "stream")
+
+    repeatable = True
+
+    def __init__(self, body: bytes, operation: Operation) -> None:
+        """Raises ClientError for what is no JSON object, and for a `model` or `stream` that cannot be one."""
+        try:
+            members = Members.parse(body)
+        except MembersError as error:
+            raise ClientError(f"{_sentence(str(error))}", code="invalid_json", param=error.member) from None
+        if not body.isascii():
+            _check_utf8(body)
+        self._body = body
+        self._members = members
+        self.model = _model(members, operation)
+        stream = members.get("stream") if operation.stream else None
+        if stream not in (None, b"true", b"false", b"null"):
+            raise ClientError("`stream` must be true or false.", param="stream")
+        self.stream = stream == b"true"
+
+    @property
+    def size(self) -> int:
+        return len(self._body)
+
+    @property
+    def single(self) -> bool:
+        return self._members.get("n") in (None, b"null", b"1")
+
+    @property
+    def usage_wanted(self) -> bool:
+        raw = self._members.get("stream_options")
+        options = _decode(raw) if raw is not None else None
+        return isinstance(options, dict) and options.get("include_usage") is True
+
+    def prepare(self, target: TargetCall, context: Context) -> tuple[bytes, Body, tuple[str, ...]]:
+        mapping = target.operation.request
+        try:
+            if mapping is None:
+                return JSON_LINE, self._passed(target, context), ()
+            body, dropped = mapping(self._edited(target, context), context)
+        except Rejected as rejection:
+            raise ClientError(rejection.message, param=rejection.param, code="unsupported_parameter") from None
+        except msgspec.DecodeError as error:
+            raise ClientError(f"The body is not valid JSON: {error}.", code="invalid_json") from None
+        return JSON_LINE, _encode(body), dropped
+
+    def _passed(self, target: TargetCall, context: Context) -> bytes:
+        """The client's bytes, with nothing replaced but what the route and the dialect set."""
+        changes: dict[str, Any] = {}
+        for mapping in (target.rules, target.operation.members):
+            if mapping is not None:
+                read = {name: _decode(raw) for name in mapping.reads if (raw := self._members.get(name)) is not None}
+                changes |= mapping(read | changes, context)
+        spliced: dict[str, bytes | None] = {name: _encode(value) for name, value in changes.items()}
+        spliced |= dict.fromkeys(target.choice.route.drop)
+        if target.rename is not None:
+            spliced["model"] = target.rename
+        return self._members.splice(spliced) if spliced else self._body
+
+    def _edited(self, target: TargetCall, context: Context) -> dict[str, Any]:
+        """The whole body, decoded, as the route leaves it; the mapping's `$req`."""
+        document: dict[str, Any] = _decode(self._body)
+        if target.rules is not None:
+            document |= target.rules(document, context)
+        for name in target.choice.route.drop:
+            document.pop(name, None)
+        if target.rename is not None:
+            document["model"] = target.choice.model
+        context.req = document
+        return document
+
+
+class FormRequest:
+    """A form, read until its `model` is found and streamed through from there."""
+
+    __slots__ = ("_finder", "_held", "_limits", "_opened", "_request", "_rest", "model")
+
+    stream = False
+    single = True
+    usage_wanted = False
+
+    def __init__(self, request: BaseRequest, limits: BodyLimits) -> None:
+        if encoding(request):
+            raise ClientError("A form must not be compressed.", status=415, code="unsupported_media_type")
+        self._request = request
+        self._finder = FieldFinder(boundary_of(request.headers.get(hdrs.CONTENT_TYPE, "")), "model")
+        self._held = bytearray()
+        self._limits = limits
+        self._rest = read_pieces(request, limits.idle)
+        self._opened = False
+        self.model: str | None = None
+        say_continue(request)
+
+    @property
+    def repeatable(self) -> bool:
+        return not self._opened
+
+    @property
+    def size(self) -> int:
+        return len(self._held)
+
+    async def find_model(self, operation: Operation) -> None:
+        """Reads on until the field is there; a form that begins with its file is held until then, up to the limit for bodies."""
+        async for piece in self._rest:
+            self._held += piece
+            self._finder.feed(piece)
+            if self._finder.field is not None or self._finder.closed:
+                break
+            if len(self._held) > self._limits.size:
+                raise too_large(self._limits.size)
+        field = self._finder.field
+        if field is None and operation.model == "required":
+            raise ClientError("The form has no field `model`.", param="model", code="missing_parameter")
+        if field is not None:
+            self.model = _checked(field.value)
+
+    def prepare(self, target: TargetCall, context: Context) -> tuple[bytes, Body, tuple[str, ...]]:
+        if target.operation.request is not None:
+            raise ClientError(f"{target.choice.operation} cannot be translated for this model.", code="unsupported_operation")
+        content_type = self._request.headers.get(hdrs.CONTENT_TYPE, "")
+        return f"content-type: {content_type}\r\n".encode("utf-8", "surrogateescape"), self._pieces(target), ()
+
+    async def _pieces(self, target: TargetCall) -> AsyncIterator[bytes]:
+        self._opened = True
+        for piece in self._beginning(target):
+            yield piece
+        async for piece in self._rest:
+            self._finder.feed(piece)  # refuses a second `model` that only the upstream would read
+            yield piece
+
+    def _beginning(self, target: TargetCall) -> Iterator[bytes]:
+        field = self._finder.field
+        if field is None or target.rename is None or target.choice.model is None:
+            yield bytes(self._held)
+        else:
+            yield bytes(self._held[: field.start])
+            yield target.choice.model.encode()
+            yield bytes(self._held[field.end :])
+        self._held.clear()
+
+
+def _model(members: Members, operation: Operation) -> str | None:
+    raw = members.get("model")
+    if raw is None or raw == b"null":
+        if operation.model == "required":
+            raise ClientError("The body names no `model`.", param="model", code="missing_parameter")
+        return None
+    try:
+        return _checked(_decode_name(raw))
+    except ValueError:
+        raise ClientError("`model` must be a string.", param="model") from None
+
+
+def _checked(name: str) -> str:
+    if not name or len(name) > _NAME_LIMIT or not name.isprintable():
+        raise ClientError("`model` must be a name.", param="model")
+    return name
+
+
+def _check_utf8(body: bytes) -> None:
+    try:
+        body.decode()
+    except UnicodeDecodeError as error:
+        raise ClientError(f"The body is not UTF-8: byte {error.start} cannot be read.", code="invalid_json") from None
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}."

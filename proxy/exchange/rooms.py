@@ -1,0 +1,30 @@
+"""What all exchanges of one configuration share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from multidict import CIMultiDictProxy
+
+from proxy.config.model import Server
+from proxy.exchange.body import BodyLimits
+from proxy.exchange.scrub import Scrubber
+from proxy.exchange.target import TargetCall
+from proxy.routing import Router
+from proxy.upstream import Pool
+
+
+@dataclass(frozen=True, slots=True)
+class Rooms:
+    """The decisions (`router`), the way out (`pool`), and the bounds.
+
+    `own_key` finds a client's own key for an upstream among its headers.
+    """
+
+    server: Server
+    limits: BodyLimits
+    router: Router[TargetCall]
+    pool: Pool
+    scrubber: Scrubber
+    own_key: Callable[[CIMultiDictProxy[str]], str | None]

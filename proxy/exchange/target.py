@@ -1,0 +1,181 @@
+"""All that is constant about sending one operation of one public name to one target, made once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from multidict import istr
+
+from proxy import __version__
+from proxy.config.model import Provider, Route, Timeouts
+from proxy.dialect import Address, Dialect, DialectOperation
+from proxy.errors import ClientError
+from proxy.exchange.pace import Pace
+from proxy.mapping.code import Pieces
+from proxy.mapping.context import Context
+from proxy.mapping.faults import Faults
+from proxy.mapping.mappings import MemberMapping, compile_members
+from proxy.metrics import Metrics, Series
+from proxy.routing import Choice
+from proxy.upstream import Origin, header_line, request_line
+
+#: As a call has them: lower-cased name, value.
+Headers = Iterable[tuple[bytes, bytes]]
+#: The upstream's headers that reach the client beside a dialect's own and x-ratelimit-*.
+RELAYED = ("retry-after", "retry-after-ms", "x-should-retry", "openai-processing-ms")
+_RATE_LIMIT = b"x-ratelimit-"
+_REASONING = {"both": ("reasoning_content", "reasoning")}
+
+
+@dataclass(frozen=True, slots=True)
+class TargetCall:
+    """One target's constants. Heads are bytes up to what changes with each request.
+
+    `head` and `stream_head` are empty where the path has an id of the client's in it; `lines` are the headers below the request line.
+    `rename`: the upstream's model name as JSON text, when it is not the client's. `shown`: the name to show, None for the upstream's own.
+    `rules`: what the route sets by default, always, or within bounds.
+    """
+
+    choice: Choice
+    operation: DialectOperation
+    provider: Provider
+    origin: Origin
+    head: bytes
+    stream_head: bytes
+    lines: bytes
+    forward: tuple[istr, ...]
+    relayed: Mapping[bytes, bytes]
+    provider_line: bytes
+    traits: dict[str, Any]
+    rules: MemberMapping | None
+    rename: bytes | None
+    shown: bytes | None
+    reasoning: tuple[str, ...]
+    pace: Pace
+    timeouts: Timeouts
+    series: Series
+
+    @property
+    def name(self) -> str:
+        """As routes.yaml would say it."""
+        model = self.choice.model
+        return f"{self.provider.name}/{model}" if model else self.provider.name
+
+    def request_head(self, identifier: str, query: str, *, stream: bool) -> bytes:
+        """Request line and constant headers; raises ClientError 400 for an id that cannot stand in a path."""
+        ready = self.stream_head if stream else self.head
+        return ready if ready and not query else _request_line(self.choice, stream, identifier, query) + self.lines
+
+    def client_key_line(self, key: str) -> bytes:
+        """The client's own key where the provider's would stand; raises ClientError 400 for one that no header can hold."""
+        credential = self.provider.credential
+        try:
+            return header_line(credential.header, credential.prefix + key)
+        except ValueError:
+            raise ClientError("The API key has characters that no header can hold.") from None
+
+    def context(self, now: int, *, stream: bool) -> Context:
+        """The mapping's variables."""
+        public = self.choice.public or ""
+        return Context(
+            model=self.choice.model or "",
+            public=public,
+            traits=self.traits,
+            now=now,
+            stream=stream,
+            shown=public if self.shown is not None else "",
+            reasoning=self.reasoning,
+        )
+
+    def relay(self, headers: Headers) -> bytes:
+        """The lines of an upstream's headers that may reach the client, under our names."""
+        lines = self.provider_line
+        for name, value in headers:
+            ours = self.relayed.get(name)
+            if ours is not None:
+                lines += b"%b: %b\r\n" % (ours, value)
+            elif name.startswith(_RATE_LIMIT):
+                lines += b"%b: %b\r\n" % (name, value)
+        return lines
+
+    def relay_of_error(self, headers: Headers) -> dict[str, str]:
+        """The same, as an error carries them."""
+        lines = self.relay(headers).decode("latin-1").split("\r\n")
+        return dict(line.split(": ", 1) for line in lines if line)
+
+
+def build(choice: Choice, metrics: Metrics) -> TargetCall:
+    """Raises ClientError 400 for a model name that the upstream's address cannot hold."""
+    route, target = choice.route, choice.target
+    provider, dialect = target.provider, target.provider.dialect
+    operation = dialect.operations[choice.operation]
+    lines = _lines(choice)
+    fixed = "{id}" not in operation.path.text
+    shown = choice.public if route.answer_model == "public" else None
+    return TargetCall(
+        choice=choice,
+        operation=operation,
+        provider=provider,
+        origin=_origin(provider),
+        head=_request_line(choice, False) + lines if fixed else b"",
+        stream_head=_request_line(choice, True) + lines if fixed else b"",
+        lines=lines,
+        forward=tuple(istr(name) for name in sorted({*dialect.forward, *provider.forward})),
+        relayed={name.encode(): ours.encode() for name, ours in _relayed(dialect).items()},
+        provider_line=header_line("x-samewire-provider", provider.name),
+        traits=dialect.traits(choice.model or ""),
+        rules=_rules(route),
+        rename=msgspec.json.encode(choice.model) if choice.model != choice.public else None,
+        shown=msgspec.json.encode(shown) if shown is not None else None,
+        reasoning=_REASONING.get(route.reasoning_field, (route.reasoning_field,)),
+        pace=Pace(target.timeouts.first_event, target.timeouts.idle, target.timeouts.write),
+        timeouts=target.timeouts,
+        series=metrics.series(choice.operation, provider.vendor, choice.public or "", choice.model or ""),
+    )
+
+
+def _origin(provider: Provider) -> Origin:
+    tls = provider.tls
+    return Origin(provider.scheme, provider.host, provider.port, provider.socket, provider.proxy, tls.ca, tls.cert, tls.key)
+
+
+def _request_line(choice: Choice, stream: bool, identifier: str = "", query: str = "") -> bytes:
+    operation = choice.target.provider.dialect.operations[choice.operation]
+    address = operation.stream_path if stream else operation.path
+    target = Address(choice.target.provider.url_path(address.text))
+    try:
+        text = target.fill({"model": choice.model or "", "id": identifier})
+        if query:
+            text += ("&" if "?" in text else "?") + query
+        return request_line(operation.method, text)
+    except ValueError as error:
+        raise ClientError(f"This cannot be asked of the upstream: {error}.", param="model" if choice.model else None) from None
+
+
+def _lines(choice: Choice) -> bytes:
+    """Constant headers; of two with one name the more particular wins: the route's, the provider's, the dialect's, ours."""
+    provider, route = choice.target.provider, choice.route
+    dialect = provider.dialect
+    operation = dialect.operations[choice.operation]
+    authority = f"[{provider.host}]" if ":" in provider.host else provider.host
+    if provider.port != {"http": 80, "https": 443}[provider.scheme]:
+        authority += f":{provider.port}"
+    headers = {"host": authority, "user-agent": f"samewire/{__version__}", "accept": "*/*", "accept-encoding": "identity"}
+    credential = provider.credential
+    if credential.kind == "key" and route.credential == "provider":
+        headers[credential.header] = credential.prefix + credential.secret
+    for more in (dialect.headers.items(), operation.headers.items(), provider.headers, route.headers):
+        headers |= {name.lower(): value for name, value in more}
+    return b"".join(header_line(name, str(value)) for name, value in headers.items())
+
+
+def _rules(route: Route) -> MemberMapping | None:
+    """What the route sets, compiled for use; its faults were found when the configuration was loaded."""
+    return compile_members(route.members, ("members",), Pieces(Faults(), {}, {}, {}))
+
+
+def _relayed(dialect: Dialect) -> dict[str, str]:
+    return {**{name: name for name in (*RELAYED, *sorted(dialect.relay))}, **dialect.rate_limits}
