@@ -112,6 +112,7 @@ class Code:
         self.typed = typed
         self.tracing = trace
         self.lines: list[str] = []
+        self.functions: list[str] = []
         self.depth = 1
         self.names = 0
         self.constants: dict[str, Any] = dict(RUNTIME)
@@ -167,7 +168,7 @@ class Code:
 
     def function(self, name: str, parameters: str) -> Callable[..., Any]:
         """Compile what has been written into a function."""
-        source = f"def {name}({parameters}):\n" + "\n".join(self.lines or ["    pass"]) + "\n"
+        source = f"def {name}({parameters}):\n" + "\n".join([*self.functions, *(self.lines or ["    pass"])]) + "\n"
         namespace = dict(self.constants)
         exec(compile(source, f"<{name}>", "exec"), namespace)  # noqa: S102 - the source is written by this compiler alone; no text of a user enters it but as repr()
         function: Callable[..., Any] = namespace[name]

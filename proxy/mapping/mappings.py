@@ -109,6 +109,7 @@ def compile_request(spec: Mapping[str, Any], path: SpecPath, pieces: Pieces, *, 
 def prepare(source: Rewrites, spec: Mapping[str, Any], path: SpecPath, env: Env) -> Env:
     """Variables, refusals, and what is served only in part."""
     known = dict(env.names)
+    source.lasting = known
     env = replace(env, names=known)
     source.track, tracked = False, source.track
     for name, template in spec.get("vars", {}).items():
@@ -237,6 +238,7 @@ def compile_errors(spec: Mapping[str, Any], pieces: Pieces) -> ErrorMapping:
     root = Value("document", absent=False, kind="")
     env = Env(root, root, names())
     source = Rewrites(pieces)
+    source.lasting = dict(env.names)
     source.line(f"return bool({source.silent(spec['when'], (*path, 'when'), env).code})" if "when" in spec else "return False")
     failed = source.function("failed", "document, context")
     source = Rewrites(pieces)

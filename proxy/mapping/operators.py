@@ -208,15 +208,38 @@ class Operators(Templates):
             self.faults.add((*path, "$use"), "recursive-def", f"the def {wanted!r} uses itself")
             return ABSENT
         inner = replace(env, open_defs=(*env.open_defs, wanted))
-        body = self.pieces.defs[wanted]
+        item = self.loop_value(spec["$of"], (*path, "$of"), env) if "$of" in spec else env.item
+        if item.node is None and not self.tracing:
+            return self.call_def(wanted, replace(inner, item=item), absent="$of" in spec and item.absent)
         if "$of" not in spec:
-            return self.template(body, ("defs", wanted), inner)
-        item = self.loop_value(spec["$of"], (*path, "$of"), env)
+            return self.template(self.pieces.defs[wanted], ("defs", wanted), inner)
         name = self.assign("None", "u")
-        value = self.alternative(
-            name, f"if {item.code} is not None", body, ("defs", wanted), replace(inner, item=replace(item, absent=False))
-        )
+        place = replace(inner, item=replace(item, absent=False))
+        value = self.alternative(name, f"if {item.code} is not None", self.pieces.defs[wanted], ("defs", wanted), place)
         return Value(name, absent=value.absent or item.absent, kind=value.kind, reads=value.reads)
+
+    def call_def(self, wanted: str, env: Env, absent: bool) -> Value:
+        """A def as a function, written once for all places that see the same things. (Where typed events are read it stands in place.)
+
+        What is named by a loop around it (`$pos`, `$as`) is handed over.
+        """
+        item = env.item
+        local = {name: value for name, value in env.names.items() if self.lasting.get(name) is not value}
+        kinds = tuple((name, value.kind, value.reads) for name, value in local.items())
+        seen = (wanted, kinds, item.kind, item.reads, item.certain, env.rejects, env.conditional, env.condition, self.track)
+        if seen not in self.shared:
+            name = self.name("d_")
+            inside = replace(item, code=self.name("i"), absent=not absent)
+            given = {label: replace(value, code=self.name("g")) for label, value in local.items()}
+            with self.aside(f"def {name}({', '.join([inside.code, *(value.code for value in given.values())])})"):
+                body = replace(env, item=inside, names={**env.names, **given})
+                value = self.template(self.pieces.defs[wanted], ("defs", wanted), body)
+                self.line(f"return {value.code}")
+            self.shared[seen] = (name, value)
+        name, value = self.shared[seen]
+        call = f"{name}({', '.join([item.code, *(each.code for each in local.values())])})"
+        code = f"{call} if {item.code} is not None else None" if absent else call
+        return replace(value, code=self.assign(code, "u"), absent=value.absent or absent)
 
     def op_join(self, spec: dict[Any, Any], path: SpecPath, env: Env) -> Value:
         pieces = self.listed(spec, "$join", path)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -29,6 +30,8 @@ class Templates(Expressions):
         self.parameters: dict[str, int] = {}
         self.carried: set[str] = set()
         self.noted: list[set[frozenset[str]]] = [set()]
+        self.shared: dict[tuple[Any, ...], tuple[str, Value]] = {}
+        self.lasting: dict[str, Value] = {}
 
     def template(self, spec: Any, path: SpecPath, env: Env) -> Value:
         if isinstance(spec, str):
@@ -85,6 +88,17 @@ class Templates(Expressions):
         with self.block(header):
             body()
         self.noted.pop()
+
+    @contextmanager
+    def aside(self, header: str) -> Iterator[None]:
+        """A function inside the one under construction, put before all else in it."""
+        outer = self.lines, self.depth, self.known, self.noted
+        self.lines, self.depth, self.known, self.noted = [], 2, [{}], [set()]
+        yield
+        body = self.lines
+        self.lines, self.depth, self.known, self.noted = outer
+        shares = ["        nonlocal used"] if any(line.lstrip().startswith("used |=") for line in body) else []
+        self.functions += [f"    {header}:", *shares, *body]
 
     # -- objects and lists -----------------------------------------------------------------------------------------
 
