@@ -23,7 +23,7 @@ class _RefusedError(Exception):
     """Raised inside a callback; httptools hands it back as the context of its own error."""
 
 
-class Answer:
+class AnswerReader:
     """Reads one answer after another from one connection; `begin` before each.
 
     status: 0 until the head is complete; then 200 to 599.

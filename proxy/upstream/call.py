@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Protocol
 
 from ..errors import UpstreamError
-from .answer import Answer
+from .answer import AnswerReader
 from .connection import Connection
 from .origin import Origin
 from .request import LAST_CHUNK, chunk
@@ -54,6 +54,7 @@ class Call:
         "_message",
         "_opening",
         "_origin",
+        "_paused",
         "_pool",
         "_sink",
         "_waiter",
@@ -74,6 +75,7 @@ class Call:
         self._sink: Sink | None = None
         self._backlog: list[bytes] = []
         self._backlog_size = 0
+        self._paused = False
         self._complete = False
         self._error: UpstreamError | None = None
         self.status = 0
@@ -173,7 +175,7 @@ class Call:
     def pipe(self, sink: Sink) -> None:
         """From now on the body goes to `sink`; what came before goes first, from inside this call. At most once, after `head`.
 
-        While the call is paused no `data` comes; `end` may, when the body was whole already.
+        While the call is paused no further `data` comes; `end` may, when the body was whole already.
         """
         self._sink = sink
         if backlog := self._take_backlog():
@@ -185,11 +187,13 @@ class Call:
 
     def pause(self) -> None:
         """Stop reading from the upstream. Idempotent."""
+        self._paused = True
         if self._connection is not None:
             self._connection.pause()
 
     def resume(self) -> None:
         """Read on. Idempotent."""
+        self._paused = False
         if self._connection is not None:
             self._connection.resume()
 
@@ -206,7 +210,7 @@ class Call:
 
     # ── told by the connection ──
 
-    def answered(self, answer: Answer) -> None:
+    def answered(self, answer: AnswerReader) -> None:
         self.status = answer.status
         self.headers = answer.headers
         self.wake()
@@ -217,8 +221,8 @@ class Call:
             return
         self._backlog.append(piece)
         self._backlog_size += len(piece)
-        if self._backlog_size > BACKLOG:
-            self.pause()
+        if self._backlog_size > BACKLOG and self._connection is not None:
+            self._connection.pause()
         self.wake()
 
     def ended(self) -> None:
@@ -247,7 +251,7 @@ class Call:
 
     def _take_backlog(self) -> list[bytes]:
         backlog, self._backlog = self._backlog, []
-        if self._backlog_size > BACKLOG:
+        if self._backlog_size > BACKLOG and not self._paused:
             self.resume()
         self._backlog_size = 0
         return backlog

@@ -24,15 +24,17 @@ NEXT_ADDRESS = 0.25
 _TUNNEL_HEAD_LIMIT = 16 * 1024
 _TUNNEL_OPEN = re.compile(rb"HTTP/1\.[01] 2\d\d[ \r]")
 
+Addresses = Sequence[AddrInfoType]
+
 
 class Connector:
     """Opens connections, and remembers what is dear: resolved addresses for a while, TLS contexts for ever."""
 
-    __slots__ = ("_addresses", "_contexts", "_loop")
+    __slots__ = ("_contexts", "_lookups", "_loop")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._addresses: dict[tuple[str, int], tuple[float, Sequence[AddrInfoType]]] = {}
+        self._lookups: dict[tuple[str, int], tuple[float, asyncio.Task[Addresses]]] = {}
         self._contexts: dict[tuple[str | None, str | None, str | None], ssl.SSLContext] = {}
 
     async def connect(self, protocol: Callable[[], asyncio.Protocol], origin: Origin, seconds: float) -> None:
@@ -70,22 +72,28 @@ class Connector:
             return sock
 
     async def _dial(self, host: str, port: int) -> socket.socket:
-        addresses = await self._resolve(host, port)
         try:
+            addresses = await self._resolve(host, port)
             sock = await start_connection(addresses, happy_eyeballs_delay=NEXT_ADDRESS, interleave=1, loop=self._loop)
         except (OSError, RuntimeError):
-            self._addresses.pop((host, port), None)
+            self._lookups.pop((host, port), None)
             raise
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         return sock
 
-    async def _resolve(self, host: str, port: int) -> Sequence[AddrInfoType]:
-        until, addresses = self._addresses.get((host, port), (0.0, ()))
-        if self._loop.time() >= until:
-            addresses = await self._loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-            self._addresses[host, port] = self._loop.time() + ADDRESS_TTL, addresses
-        return addresses
+    async def _resolve(self, host: str, port: int) -> Addresses:
+        """The host's addresses. Connections opened at the same time share one lookup: each takes a thread of the loop's executor."""
+        now = self._loop.time()
+        known = self._lookups.get((host, port))
+        if known is None or now >= known[0]:
+            known = now + ADDRESS_TTL, self._loop.create_task(self._look_up(host, port))
+            known[1].add_done_callback(_seen)
+            self._lookups[host, port] = known
+        return await asyncio.shield(known[1])
+
+    async def _look_up(self, host: str, port: int) -> Addresses:
+        return await self._loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
 
     async def _dial_unix(self, path: str) -> socket.socket:
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -124,6 +132,12 @@ class Connector:
                     context.load_cert_chain(origin.cert, origin.key)
             self._contexts[files] = context
         return context
+
+
+def _seen(lookup: asyncio.Task[Addresses]) -> None:
+    """A failed lookup whose callers have all gone is nobody's fault: without this the loop would complain."""
+    if not lookup.cancelled():
+        lookup.exception()
 
 
 @contextlib.contextmanager

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 from typing import Protocol, cast
 
-from .answer import Answer
+from .answer import AnswerReader
 from .origin import Origin
 
 
 class Listener(Protocol):
     """Who is told what happens on a connection: the call it carries. After `ended`, `spoiled` or `lost` comes nothing more."""
 
-    def answered(self, answer: Answer) -> None:
+    def answered(self, answer: AnswerReader) -> None:
         """Status and headers are complete."""
 
     def body(self, piece: bytes) -> None:
@@ -57,7 +57,7 @@ class Connection(asyncio.Protocol):
         self._owner = owner
         self._call: Listener | None = None
         self._paused = False
-        self.answer = Answer(head_limit)
+        self.answer = AnswerReader(head_limit)
         self.expires = 0.0
         self.full = False
         self.origin = origin

@@ -8,15 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.upstream.answer import Answer
+from proxy.upstream.answer import AnswerReader
 
 OK = b"HTTP/1.1 200 OK\r\n"
 CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
 
 
-def fed(pieces: Iterable[bytes], limit: int = 65536) -> tuple[Answer, bytes]:
+def fed(pieces: Iterable[bytes], limit: int = 65536) -> tuple[AnswerReader, bytes]:
     """An answer after these reads (none follows a fault), and its body."""
-    answer = Answer(limit)
+    answer = AnswerReader(limit)
     body = b""
     for piece in pieces:
         if answer.fault or answer.complete:
@@ -155,26 +155,26 @@ def test_informational_headers_and_trailers_are_not_shown() -> None:
 @pytest.mark.parametrize("extra", [b"x", b"\r\nx", OK + b"Content-Length: 2\r\n\r\nno", b"HTTP/1.1 100 Continue\r\n\r\n"])
 @pytest.mark.parametrize("close", [b"", b"Connection: close\r\n"])
 def test_bytes_after_the_answer_end_the_connection_not_the_answer(extra: bytes, close: bytes) -> None:
-    answer = Answer()
+    answer = AnswerReader()
     body = answer.feed(OK + close + b"Content-Length: 2\r\n\r\nok" + extra)
     assert (body, answer.status, answer.complete, answer.fault) == (b"ok", 200, True, "")
     assert answer.keep_alive is False
 
 
 def test_a_body_with_a_status_that_has_none_ends_the_connection() -> None:
-    answer = Answer()
+    answer = AnswerReader()
     assert answer.feed(b"HTTP/1.1 204 No Content\r\nContent-Length: 2\r\n\r\nno") == b""
     assert (answer.complete, answer.keep_alive) == (True, False)
 
 
 def test_pieces_before_a_fault_are_delivered() -> None:
-    answer = Answer()
+    answer = AnswerReader()
     assert answer.feed(CHUNKED + b"2\r\nab\r\n2\r\ncd\r\nzz\r\n") == b"abcd"
     assert answer.fault
 
 
 def test_one_answer_after_another() -> None:
-    answer = Answer()
+    answer = AnswerReader()
     for number in range(3):
         answer.begin()
         assert (answer.status, answer.received, answer.headers) == (0, False, [])
@@ -183,7 +183,7 @@ def test_one_answer_after_another() -> None:
 
 
 def test_a_long_body_in_small_reads_is_no_fault() -> None:
-    answer = Answer(head_limit=100)
+    answer = AnswerReader(head_limit=100)
     answer.feed(CHUNKED)
     for _ in range(200):
         assert answer.feed(b"1\r\nx\r\n") == b"x"

@@ -47,7 +47,7 @@ async def test_a_whole_answer(pool: Pool) -> None:
 
 async def test_a_pushed_answer(pool: Pool) -> None:
     go = asyncio.Event()
-    script = [
+    script: list[Step] = [
         request,
         CHUNKED_HEAD + chunked(b"data: 1\n\n", end=False),
         after(go),
@@ -110,7 +110,13 @@ async def test_a_body_that_ends_with_the_connection(pool: Pool, message: bytes) 
 
 
 async def test_bodiless_answers(pool: Pool) -> None:
-    script = [request, b"HTTP/1.1 204 No Content\r\n\r\n", request, b"HTTP/1.1 304 Not Modified\r\ncontent-length: 7\r\n\r\n", hang]
+    script: list[Step] = [
+        request,
+        b"HTTP/1.1 204 No Content\r\n\r\n",
+        request,
+        b"HTTP/1.1 304 Not Modified\r\ncontent-length: 7\r\n\r\n",
+        hang,
+    ]
     async with Upstream(script) as upstream:
         for status in (204, 304):
             call, body = await exchange(pool, origin_of(upstream))
@@ -302,6 +308,26 @@ async def test_an_answer_that_nobody_takes_is_not_gathered(pool: Pool) -> None:
             while len(sink.body) < 16 * MIB:
                 sink.came.clear()
                 await sink.came.wait()
+        call.abort()
+
+
+async def test_a_pause_before_the_sink_holds(pool: Pool) -> None:
+    async with Upstream([request, b"HTTP/1.1 200 OK\r\n\r\n", flood]) as upstream:
+        call = await pool.send(origin_of(upstream), HEAD, BODY, connect=2)
+        await call.head(later())
+        peer = await upstream.peer()
+        await soon(peer.stuck, 5)
+        call.pause()
+        sink = Gathering()
+        call.pipe(sink)
+        before = len(sink.body)
+        assert before > 0
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert len(sink.body) == before
+        sink.came.clear()
+        call.resume()
+        await soon(sink.came)
         call.abort()
 
 

@@ -167,7 +167,7 @@ async def test_a_client_certificate(pool: Pool, server_tls: ssl.SSLContext, secu
 async def test_certificate_files_that_cannot_be_used(pool: Pool, field: str, tmp_path: Path) -> None:
     (tmp_path / "bad.pem").write_text("nonsense")
     for path in ("bad.pem", "missing.pem"):
-        origin = replace(Origin("https", "localhost", 1), **{field: str(tmp_path / path)})
+        origin = replace(Origin("https", "localhost", 1), **{field: str(tmp_path / path)})  # type: ignore[arg-type]
         error = await failure(pool, origin)
         assert (error.kind, error.unprocessed) == ("tls", True)
         assert error.message.startswith("the certificate files for localhost cannot be used: ")

@@ -9,9 +9,10 @@ import pytest
 
 from proxy.errors import UpstreamError
 from proxy.upstream import Origin, Pool
+from proxy.upstream.connect import Connector
 
 from .calls import BODY, HEAD, Gathering, exchange, failure, later, origin_of, soon
-from .scripted import CHUNKED_HEAD, Peer, Step, Upstream, after, answer, chunked, drip, hang, request, reset
+from .scripted import CHUNKED_HEAD, Peer, Step, Upstream, after, answer, chunked, drip, hang, request, reset, times
 
 OK = b"HTTP/1.1 200 OK\r\n"
 
@@ -155,13 +156,6 @@ async def test_refused(pool: Pool) -> None:
     assert error.message == "cannot connect to 127.0.0.1: Connection refused"
 
 
-async def test_a_name_that_does_not_exist(pool: Pool) -> None:
-    error = await failure(pool, Origin("http", "nowhere.invalid", 80))
-    assert error.kind in ("connect", "timeout")
-    assert error.unprocessed
-    assert "nowhere.invalid" in error.message
-
-
 async def test_an_upstream_that_does_not_accept(pool: Pool) -> None:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
@@ -180,25 +174,48 @@ async def test_an_upstream_that_does_not_accept(pool: Pool) -> None:
     assert (caught.value.kind, caught.value.status, caught.value.unprocessed) == ("timeout", 504, True)
 
 
+class Resolving:
+    """A loop whose getaddrinfo knows one host with two addresses, the first of them dead, and counts how often it is asked."""
+
+    def __init__(self) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.asked = 0
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.loop, name)
+
+    async def getaddrinfo(self, host: str, port: int, *, type: int) -> list[tuple[int, int, int, str, tuple[str, int]]]:
+        self.asked += 1
+        await asyncio.sleep(0.01)
+        if host != "two.example":
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        return [(socket.AF_INET, type, 0, "", (address, port)) for address in ("127.0.0.2", "127.0.0.1")]
+
+
 async def test_one_address_of_two_is_dead(pool: Pool) -> None:
+    pool._connector = Connector(Resolving())  # type: ignore[arg-type]
     async with Upstream([request, answer(), hang]) as upstream:
-        loop = asyncio.get_running_loop()
-        resolve = loop.getaddrinfo
-
-        async def two(host: str, port: int, **options: int) -> list[object]:
-            return [*await resolve("127.0.0.2", port, **options), *await resolve("127.0.0.1", port, **options)]
-
-        pool._connector._loop = TwoAddresses(loop, two)  # type: ignore[assignment]
         _, body = await exchange(pool, Origin("http", "two.example", upstream.port))
         assert body == b"ok"
 
 
-class TwoAddresses:
-    """A loop whose getaddrinfo is another one."""
+async def test_many_connections_share_one_lookup(pool: Pool) -> None:
+    loop = Resolving()
+    pool._connector = Connector(loop)  # type: ignore[arg-type]
+    async with Upstream(times(9, request, answer(b"", b"Connection: close"))) as upstream:
+        origin = Origin("http", "two.example", upstream.port)
+        hasty = asyncio.create_task(exchange(pool, origin))
+        await asyncio.sleep(0)
+        hasty.cancel()  # whoever asked first may leave: the lookup goes on for the others
+        await asyncio.gather(*[exchange(pool, origin) for _ in range(20)])
+        assert len(upstream.peers) == 20
+        assert loop.asked == 1
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, getaddrinfo: object) -> None:
-        self.loop = loop
-        self.getaddrinfo = getaddrinfo
 
-    def __getattr__(self, name: str) -> object:
-        return getattr(self.loop, name)
+async def test_a_failed_lookup_is_not_remembered(pool: Pool) -> None:
+    loop = Resolving()
+    pool._connector = Connector(loop)  # type: ignore[arg-type]
+    for asked in (1, 2):
+        error = await failure(pool, Origin("http", "unknown.example", 80))
+        assert error.message == "cannot connect to unknown.example: Name or service not known"
+        assert (error.kind, error.unprocessed, loop.asked) == ("connect", True, asked)
