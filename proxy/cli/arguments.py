@@ -40,7 +40,7 @@ def _parser() -> argparse.ArgumentParser:
     for name, (module, does) in COMMANDS.items():
         added[name] = commands.add_parser(name, help=does, description=f"{does[0].upper()}{does[1:]}.")
         added[name].set_defaults(module=module)
-    for name in ("serve", "check", "explain", "routes", "test"):
+    for name in ("serve", "check", "explain", "routes"):
         added[name].add_argument("-c", "--config", metavar="FILE", help=_CONFIG)
     for name in ("check", "explain", "routes", "test", "demo", "version"):
         added[name].add_argument("--json", action="store_true", help="print JSON for machines")
@@ -66,3 +66,4 @@ def _explain(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--stream", action="store_true", help="with --model: ask for a stream")
     parser.add_argument("--operation", metavar="NAME", default="chat", help="chat (default), embeddings, …")
     parser.add_argument("--answer", metavar="FILE", help="explain an upstream's answer (.json) or stream (.sse, .ndjson) too")
+    parser.add_argument("--status", type=int, metavar="N", default=200, help="with --answer: the upstream's HTTP status (default: 200)")

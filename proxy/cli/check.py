@@ -19,7 +19,7 @@ def run(arguments: argparse.Namespace) -> int:
     path = find(arguments)
     config: Config | None = None
     try:
-        config = load(path, os.environ)
+        config = load(path, os.environ, check=True)
         diagnostics: Sequence[Diagnostic] = config.diagnostics
     except ConfigError as error:
         diagnostics = error.diagnostics
