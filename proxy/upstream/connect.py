@@ -9,6 +9,7 @@ import re
 import socket
 import ssl
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 from aiohappyeyeballs import AddrInfoType, start_connection
 
@@ -72,11 +73,11 @@ class Connector:
             return sock
 
     async def _dial(self, host: str, port: int) -> socket.socket:
+        addresses = await self._resolve(host, port)
         try:
-            addresses = await self._resolve(host, port)
             sock = await start_connection(addresses, happy_eyeballs_delay=NEXT_ADDRESS, interleave=1, loop=self._loop)
         except (OSError, RuntimeError):
-            self._lookups.pop((host, port), None)
+            self._lookups.pop((host, port), None)  # perhaps the host has moved
             raise
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
@@ -85,15 +86,20 @@ class Connector:
     async def _resolve(self, host: str, port: int) -> Addresses:
         """The host's addresses. Connections opened at the same time share one lookup: each takes a thread of the loop's executor."""
         now = self._loop.time()
-        known = self._lookups.get((host, port))
-        if known is None or now >= known[0]:
-            known = now + ADDRESS_TTL, self._loop.create_task(self._look_up(host, port))
-            known[1].add_done_callback(_seen)
-            self._lookups[host, port] = known
-        return await asyncio.shield(known[1])
+        until, lookup = self._lookups.get((host, port), (now, None))
+        if lookup is None or now >= until:
+            lookup = self._loop.create_task(self._look_up(host, port))
+            self._lookups[host, port] = now + ADDRESS_TTL, lookup
+            lookup.add_done_callback(partial(self._looked_up, (host, port)))
+        return await asyncio.shield(lookup)
 
     async def _look_up(self, host: str, port: int) -> Addresses:
         return await self._loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+
+    def _looked_up(self, key: tuple[str, int], lookup: asyncio.Task[Addresses]) -> None:
+        """Forget a lookup that failed, so that the next connection asks again."""
+        if lookup.cancelled() or lookup.exception() is not None:
+            self._lookups.pop(key, None)
 
     async def _dial_unix(self, path: str) -> socket.socket:
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -132,12 +138,6 @@ class Connector:
                     context.load_cert_chain(origin.cert, origin.key)
             self._contexts[files] = context
         return context
-
-
-def _seen(lookup: asyncio.Task[Addresses]) -> None:
-    """A failed lookup whose callers have all gone is nobody's fault: without this the loop would complain."""
-    if not lookup.cancelled():
-        lookup.exception()
 
 
 @contextlib.contextmanager
