@@ -19,6 +19,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -54,12 +55,13 @@ def start(command: list[str], cpu: int, **options: Any) -> subprocess.Popen[str]
     return subprocess.Popen(["taskset", "-c", str(cpu), *command], text=True, **options)
 
 
-def wait_for(port: int, process: subprocess.Popen[str]) -> None:
+def wait_for(port: int, process: subprocess.Popen[str], errors: Path | None = None) -> None:
     for _ in range(600):
         if process.poll() is not None:
-            raise SystemExit(f"{process.args} ended with {process.returncode}")
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 0.05):
+            raise SystemExit(f"{process.args} ended with {process.returncode}: {errors.read_text() if errors else ''}")
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
             return
+        time.sleep(0.05)
     raise SystemExit(f"{process.args} does not listen on {port}")
 
 
@@ -101,7 +103,7 @@ def running(folder: Path) -> Iterator[tuple[str, list[Contender]]]:
         processes += [contender.process for contender in contenders]
         for contender in contenders:
             for port in set(contender.ports.values()):
-                wait_for(port, contender.process)
+                wait_for(port, contender.process, folder / "samewire.err" if contender.translates else None)
         yield wire, contenders
     finally:
         for process in processes:
@@ -128,7 +130,7 @@ def samewire(folder: Path, upstreams: dict[tuple[str, bool], int]) -> Contender:
             "host": "127.0.0.1",
             "port": port,
             "keys": [{"name": "bench", "sha256": digest}],
-            "log": {"path": str(folder / "requests.log")},
+            "log": {"requests": "stdout"},
         },
         "providers": providers,
         "routes": [{"model": name, "to": f"{name}/bench"} for name in providers],
@@ -136,7 +138,7 @@ def samewire(folder: Path, upstreams: dict[tuple[str, bool], int]) -> Contender:
     path = folder / "routes.yaml"
     path.write_text(json.dumps(config))
     command = [sys.executable, "-m", "proxy", "serve", "--config", str(path)]
-    process = start(command, 1, stdout=subprocess.DEVNULL, stderr=(folder / "samewire.err").open("w"), cwd=HERE.parents[1])
+    process = start(command, 1, stdout=(folder / "requests.log").open("w"), stderr=(folder / "samewire.err").open("w"), cwd=HERE.parents[1])
     return Contender("samewire", process, {False: port, True: port}, translates=True)
 
 

@@ -190,9 +190,26 @@ static void ask(struct connection *c) {
     put(c->fd, request.bytes, request.length);
 }
 
+/* Takes the chunk framing out, in place: a proxy may cut anywhere, also within a mark. */
+static size_t unframe(char *from, char *end) {
+    char *to = from, *start = from;
+    while (from < end) {
+        char *after;
+        size_t size = strtoul(from, &after, 16);
+        if (!size || !(after = memmem(after, (size_t)(end - after), "\r\n", 2))) break;
+        memmove(to, after + 2, size);
+        to += size;
+        from = after + 2 + size + 2;
+    }
+    return (size_t)(to - start);
+}
+
 static void take(struct connection *c, const char *mark) {
-    size_t length = strlen(mark);
-    for (char *at = c->buffer; (at = memmem(at, c->used - (size_t)(at - c->buffer), mark, length)); at += length) marks++;
+    size_t length = strlen(mark), held = c->used;
+    char *body = strstr(c->buffer, "\r\n\r\n") + 4, *end;
+    if (c->need == -2) held = (size_t)(body - c->buffer) + unframe(body, c->buffer + c->used);
+    end = c->buffer + held;
+    for (char *at = body; (at = memmem(at, (size_t)(end - at), mark, length)); at += length) marks++;
     if (strncmp(c->buffer, "HTTP/1.1 200", 12)) bad++;
     if (requests < 1 << 20) { spans[requests] = now() - c->asked; firsts[requests] = c->first - c->asked; }
     requests++;

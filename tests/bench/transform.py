@@ -1,0 +1,91 @@
+"""`python -m tests.bench.transform`: µs per event in the transform alone (decoded from SSE bytes to OpenAI's SSE bytes), per kind of event.
+
+No sockets: 100 events are fed in one read, best of several runs. JSON decode and encode of the same event stand beside it.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from proxy.codecs import DECODERS
+from proxy.config import load
+from proxy.mapping.chunks import ChunkWriter
+from proxy.mapping.context import Context
+
+ROUTES = Path(__file__).parents[2] / "routes.yaml"
+
+
+def _block(delta: dict[str, object]) -> dict[str, object]:
+    return {"type": "content_block_delta", "index": 0, "delta": delta}
+
+
+def _parts(part: dict[str, object]) -> dict[str, object]:
+    usage = {"promptTokenCount": 40, "candidatesTokenCount": 12, "totalTokenCount": 52}
+    candidate = {"content": {"parts": [part], "role": "model"}, "index": 0}
+    return {"candidates": [candidate], "usageMetadata": usage, "modelVersion": "bench", "responseId": "bench"}
+
+
+def _tool(kind: str) -> list[dict[str, object]]:
+    return [{"type": "content_block_start", "index": 0, "content_block": {"type": kind, "id": "t", "name": "f", "input": {}}}]
+
+
+TEXT = "Hello, wor"
+KINDS: list[tuple[str, str, list[dict[str, object]], dict[str, object]]] = [
+    ("anthropic", "text", [], _block({"type": "text_delta", "text": TEXT})),
+    ("anthropic", "thinking", [], _block({"type": "thinking_delta", "thinking": TEXT})),
+    ("anthropic", "tool arguments", _tool("tool_use"), _block({"type": "input_json_delta", "partial_json": TEXT})),
+    ("gemini", "text", [], _parts({"text": TEXT})),
+    ("gemini", "thinking", [], _parts({"text": TEXT, "thought": True})),
+    (
+        "ollama",
+        "text",
+        [],
+        {"model": "m", "created_at": "2026-01-01T00:00:00Z", "message": {"role": "assistant", "content": TEXT}, "done": False},
+    ),
+]
+
+
+def best(run: Callable[[], object], times: int) -> float:
+    """µs for one run."""
+    shortest = 1e9
+    for _ in range(9):
+        begun = time.perf_counter()
+        for _ in range(times):
+            run()
+        shortest = min(shortest, (time.perf_counter() - begun) / times)
+    return shortest * 1e6
+
+
+def main() -> None:
+    config = load(ROUTES, {"ANTHROPIC_API_KEY": "x", "GEMINI_API_KEY": "x"})
+    print("| dialect | event | µs an event | of it framing | JSON decode + encode of it |\n|---|---|---:|---:|---:|")
+    for provider, kind, before, event in KINDS:
+        mapping = config.providers[provider].dialect.operations["chat"].stream
+        assert mapping is not None
+        text = json.dumps(event, separators=(",", ":")).encode()
+        piece = (b"data: " + text + b"\n\n" if mapping.decode == "sse" else text + b"\n") * 100
+        writer = ChunkWriter("bench", 1)
+        stream = mapping.open(Context(model="bench"), writer)
+        for first in before:
+            stream.event("", json.dumps(first).encode())
+        decoder = DECODERS[mapping.decode]()
+
+        def transform(stream=stream, decoder=decoder, writer=writer, piece=piece) -> bytes:
+            for name, data in decoder.feed(piece):
+                stream.event(name, data)
+            return writer.take()
+
+        assert transform().count(TEXT.encode()) >= 100
+        whole = best(transform, 100) / 100
+        framing = best(lambda decoder=decoder, piece=piece: decoder.feed(piece), 100) / 100
+        plain = best(lambda text=text: msgspec.json.encode(msgspec.json.decode(text)), 10000)
+        print(f"| {provider} | {kind} | {whole:.2f} | {framing:.2f} | {plain:.2f} |")
+
+
+if __name__ == "__main__":
+    main()
