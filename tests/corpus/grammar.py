@@ -19,6 +19,11 @@ from tests.corpus.schemas import faults
 _CONTENT = ("content", "refusal", "reasoning_content", "reasoning")
 
 
+def adds_up(usage: dict[str, Any]) -> bool:
+    """OpenAI's total is its prompt and its completion; what a vendor counts beside them belongs inside one of them."""
+    return bool(usage["total_tokens"] == usage["prompt_tokens"] + usage["completion_tokens"])
+
+
 @dataclass(slots=True)
 class _Choice:
     finished: bool = False
@@ -73,6 +78,8 @@ class Grammar:
 
     def _usage(self, document: dict[str, Any]) -> None:
         self.usage_seen = True
+        if not (self.near or adds_up(document["usage"])):
+            self._say("usage does not add up")
         if not self.usage_asked and not (self.near and document.get("choices")):  # some hosts always say it with their last choice
             self._say("usage that nobody asked for")
         if document.get("choices"):

@@ -71,6 +71,7 @@ WRONG: dict[str, tuple[list[Any], str]] = {
     "two finishes": ([ROLE, STOP, STOP, TOTAL, DONE], "after its finish_reason"),
     "no finish": ([ROLE, TEXT, TOTAL, DONE], "without finish_reason"),
     "no usage": ([ROLE, TEXT, STOP, DONE], "no usage chunk"),
+    "usage that does not add up": ([ROLE, STOP, _chunk(usage=USAGE | {"total_tokens": 4}), DONE], "does not add up"),
     "usage too early": ([ROLE, TEXT, TOTAL, STOP, DONE], "after the usage chunk"),
     "usage twice": ([ROLE, STOP, TOTAL, TOTAL, DONE], "after the usage chunk"),
     "usage beside a choice": ([ROLE, _chunk({}, "stop", usage=USAGE), DONE], "in a chunk with choices"),

@@ -21,7 +21,7 @@ NUMBERS = {1: "STOP", 2: "MAX_TOKENS", 3: "SAFETY", 4: "RECITATION", 5: "OTHER",
 
 def _usage(usage: dict[str, Any] | None) -> Usage | None:
     """Gemini counts thoughts and tool-use prompts beside the rest; OpenAI counts them inside."""
-    if not usage:
+    if not usage or not any(name.endswith("TokenCount") for name in usage):
         return None
     prompt = (usage.get("promptTokenCount") or 0) + (usage.get("toolUsePromptTokenCount") or 0)
     completion = (usage.get("candidatesTokenCount") or 0) + (usage.get("thoughtsTokenCount") or 0)

@@ -19,17 +19,18 @@ def _number(*candidates: Any) -> int | None:
 
 
 def _usage(usage: dict[str, Any] | None) -> Usage | None:
+    """Where the total tells that a host counts audio or reasoning beside the rest (Mistral, xAI), it is put inside, where OpenAI has it."""
     if not usage or usage.get("total_tokens") is None:
         return None
-    prompt, completion = usage.get("prompt_tokens_details") or {}, usage.get("completion_tokens_details") or {}
-    return Usage(
-        usage.get("prompt_tokens"),
-        usage.get("completion_tokens"),
-        usage["total_tokens"],
-        _number(prompt.get("cached_tokens"), usage.get("prompt_cache_hit_tokens"), usage.get("cached_tokens")),
-        prompt.get("cache_write_tokens"),
-        _number(completion.get("reasoning_tokens"), usage.get("reasoning_tokens")),
-    )
+    asked, answered = usage.get("prompt_tokens_details") or {}, usage.get("completion_tokens_details") or {}
+    prompt, completion, total = usage.get("prompt_tokens") or 0, usage.get("completion_tokens") or 0, usage["total_tokens"]
+    reasoning = _number(answered.get("reasoning_tokens"), usage.get("reasoning_tokens"))
+    beside = total - prompt - completion
+    if beside:
+        prompt += beside if beside == asked.get("audio_tokens") else 0
+        completion += beside if beside == reasoning else 0
+    cached = _number(asked.get("cached_tokens"), usage.get("prompt_cache_hit_tokens"), usage.get("cached_tokens"))
+    return Usage(prompt, completion, total, cached, asked.get("cache_write_tokens"), reasoning)
 
 
 def _arguments(text: Any) -> Any:
