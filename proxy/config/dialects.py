@@ -58,14 +58,19 @@ class Spec:
 
     def diagnostic(self, fault: Fault) -> Diagnostic:
         """Where in which file a fault of the whole specification was written."""
-        for length in range(len(fault.path), 0, -1):
-            origin = self.origins.get(fault.path[:length])
-            if origin is not None:
-                return locate(origin[0], replace(fault, path=origin[1] + fault.path[length:]))
-        for path, (document, place) in self.origins.items():
-            if path[: len(fault.path)] == fault.path:
-                return locate(document, replace(fault, path=place[: len(place) - len(path) + len(fault.path)]))
-        return locate(next(iter(self.origins.values()))[0], replace(fault, path=()))
+        document, place = self.origin(fault.path)
+        return locate(document, replace(fault, path=place))
+
+    def origin(self, path: SpecPath) -> Origin:
+        """The file and the place in it where a place of the whole specification was written, or the first part of it."""
+        for length in range(len(path), 0, -1):
+            if path[:length] in self.origins:
+                document, place = self.origins[path[:length]]
+                return document, place + path[length:]
+        for part, (document, place) in self.origins.items():
+            if part[: len(path)] == path:
+                return document, place[: len(place) - len(part) + len(path)]
+        return next(iter(self.origins.values()))[0], ()
 
     def changed(self, parts: Mapping[SpecPath, Any], origins: Mapping[SpecPath, Origin], without: Container[SpecPath] = ()) -> Spec:
         """The same with some parts put in and others taken out."""
@@ -135,10 +140,10 @@ class Shelf:
         name = main.value["extends"]
         own = name in self.own and name != spec.name  # a dialect that extends its own name means Samewire's
         if (name, own) in asking or (not own and _shipped(name) is None):
-            known = [other for other in self.names() if other != spec.name]
-            message = f"'{name}' extends itself" if (name, own) in asking else f"there is no dialect '{name}'"
-            code = "dialect-cycle" if (name, own) in asking else "unknown-dialect"
-            self.diagnostics.append(locate(main, Fault(("extends",), code, message, suggest(name, known), length=len(name))))
+            fault = Fault(("extends",), "unknown-dialect", f"there is no dialect '{name}'", suggest(name, self.names()), length=len(name))
+            if (name, own) in asking:
+                fault = Fault(("extends",), "dialect-cycle", f"'{name}' extends itself, by way of this", length=len(name))
+            self.diagnostics.append(locate(main, fault))
             return None
         parent = self._spec(name, own, asking)
         if parent is None:
@@ -260,28 +265,25 @@ def _operation(operation: Mapping[str, Any] | None, path: SpecPath) -> Iterator[
 
 def _merge(parent: Spec, child: Spec, only: list[str] | None) -> Spec:
     gone = {path for path, part in child.parts.items() if part is None}
-    parts = {
-        path: part
-        for path, part in parent.parts.items()
-        if path[0] not in _OWN
-        and not any(path[:length] in gone for length in range(1, len(path) + 1))
-        and (only is None or path[0] != "operations" or path[1] in only)
-    }
-    origins = {path: origin for path, origin in parent.origins.items() if path[0] not in _OWN}
+
+    def kept(path: SpecPath) -> bool:
+        if path[0] in _OWN or path[:1] in child.parts or any(path[:length] in gone for length in range(1, len(path) + 1)):
+            return False
+        return only is None or path[0] != "operations" or path[1] in only
+
+    parts = {path: part for path, part in parent.parts.items() if kept(path)}
+    origins = {path: origin for path, origin in parent.origins.items() if kept(path)}
     parts |= {path: part for path, part in child.parts.items() if part is not None}
-    origins |= child.origins
-    merged = Spec(child.name, parts, origins, child.provider)
+    merged = Spec(child.name, parts, origins | dict(child.origins), child.provider)
     if ("traits",) in child.parts and ("traits",) in parent.parts:
-        return merged.changed(*after(child, parent.parts[("traits",)], parent))
+        return merged.changed(*_traits(child, parent))
     return merged
 
 
-def after(first: Spec, rows: list[Any], parent: Spec) -> tuple[dict[SpecPath, Any], dict[SpecPath, Origin]]:
-    """Traits: the first dialect's rows, then its parent's; each row keeps its origin."""
-    own = first.parts[("traits",)]
-    document, place = parent.origins[("traits",)]
-    origins: dict[SpecPath, Origin] = {("traits", len(own) + index): (document, (*place, index)) for index in range(len(rows))}
-    return {("traits",): own + rows}, origins
+def _traits(first: Spec, then: Spec) -> tuple[dict[SpecPath, Any], dict[SpecPath, Origin]]:
+    """The first dialect's rows, then the other's; each row keeps its origin."""
+    own, others = first.parts[("traits",)], then.parts[("traits",)]
+    return {("traits",): own + others}, {("traits", len(own) + index): then.origin(("traits", index)) for index in range(len(others))}
 
 
 def _without_nulls(spec: Spec) -> Spec:

@@ -17,7 +17,7 @@ from proxy.config.report import Report
 from proxy.config.routes import Routes, aims
 from proxy.config.server import build_server
 from proxy.config.variables import Variables
-from proxy.config.yaml import Document, parse
+from proxy.config.yaml import FATAL, Document, parse
 from proxy.errors import ConfigError, Diagnostic, Fault, SpecPath
 
 #: Names below these may stand for nothing yet: an empty entry is a fault, while an empty field is a field left out.
@@ -100,10 +100,12 @@ class _Loader:
 
     def checked(self) -> dict[str, Any]:
         """The document after variables and schema, without the entries that have faults."""
+        if any(found.code in FATAL for found in self.document.faults):
+            raise ConfigError(self.report.sorted())
         value = without_nulls(self.document.value)
         faults = list(self.variables.faults)
         places = {fault.path for fault in faults}
-        faults += [fault for fault in schema.check(value, "routes") if fault.path not in places] if self.document.root is not None else []
+        faults += [fault for fault in schema.check(value, "routes") if fault.path not in places]
         self.report.found += [locate(self.document, fault) for fault in faults]
         if not isinstance(value, dict):
             raise ConfigError(self.report.sorted())
@@ -115,10 +117,14 @@ class _Loader:
     def shelf(self, dialects: Mapping[str, str]) -> Shelf:
         own: dict[str, Path | None] = {}
         for name, place in dialects.items():
+            own[name] = None
+            if not place:  # taken out
+                continue
             path = self.path.parent / place
             file = path / "dialect.yaml" if path.is_dir() else path
-            own[name] = path if file.is_file() else None
-            if own[name] is None:
+            if file.is_file():
+                own[name] = path
+            else:
                 self.report.add(("dialects", name), "missing-file", f"there is no file {shown(file)}", length=len(place))
         return Shelf(own)
 

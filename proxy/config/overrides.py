@@ -29,9 +29,7 @@ def overridden(spec: Spec, name: str, entry: Mapping[str, Any], report: Report) 
         rows = entry["traits"]
         known = spec.parts.get(("traits",), [])
         origins: dict[SpecPath, Origin] = {("traits", index): (report.document, (*place, index)) for index in range(len(rows))}
-        for index in range(len(known)):
-            document, above = spec.origins[("traits",)]
-            origins["traits", len(rows) + index] = spec.origins.get(("traits", index), (document, (*above, index)))
+        origins |= {("traits", len(rows) + index): spec.origin(("traits", index)) for index in range(len(known))}
         spec = spec.changed({("traits",): rows + known}, {("traits",): (report.document, place), **origins})
     for operation, directions in entry.get("rewrite", {}).items():
         if operation not in spec.operations:
@@ -55,8 +53,7 @@ def _repaired(spec: Spec, operation: str, direction: str, repair: tuple[list[Any
     origins: dict[SpecPath, Origin] = {}
     if "members" in given and direction == "request" and "rewrite" not in given:
         known = [{"set": given["members"]}]
-        document, path = spec.origins[(*above, "members", next(iter(given["members"])))[:4]]
-        origins[(*target, 0, "set")] = (document, path)
+        origins[(*target, 0, "set")] = spec.origin((*above, "members"))
     for index in range(len(rules)):
         origins[(*target, len(known) + index)] = (report.document, (*place, index))
     if target not in spec.origins:

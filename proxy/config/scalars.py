@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 
+from yaml.nodes import ScalarNode
+
 #: What libyaml counts as the end of a line.
 LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
 
@@ -18,14 +20,17 @@ _ESCAPES = {
     "'": re.compile(rf"''|{_FOLD}"),
     '"': re.compile(rf"\\(?:x..|u.{{4}}|U.{{8}}|(?:\r\n|\n|\r)[ \t]*|.)|{_FOLD}"),
 }
+_FIRST_LINE = re.compile(r"(?: *(?:\r\n|\n|\r))*( *)")
 _NEWLINE = re.compile(r"\r\n|\n|\r")
 
 
-def decoded_to_raw(text: str, start: int, style: str, offset: int) -> int:
-    """The index in `text` of the value's character `offset`, for a scalar node that starts at `start` in `style` ('', ', ", | or >)."""
-    start += len(_PROPERTIES.match(text, start)[0])  # type: ignore[index]  # the pattern also matches nothing
+def decoded_to_raw(text: str, node: ScalarNode, offset: int) -> int:
+    """The index in `text` of the character `offset` of the node's value."""
+    start, style = node.start_mark.index, node.style or ""
+    if properties := _PROPERTIES.match(text, start):
+        start = properties.end()
     if style in ("|", ">"):
-        return _in_block(text, start, offset)
+        return _in_block(text, start, node.value, offset)
     return _in_flow(text, start + len(style), _ESCAPES[style], offset)
 
 
@@ -51,14 +56,13 @@ def _width(written: str) -> int:
     return max(1, breaks - 1)
 
 
-def _in_block(text: str, start: int, offset: int) -> int:
+def _in_block(text: str, start: int, value: str, offset: int) -> int:
     """Block scalars: each line gives what follows its indentation, and one character for its end."""
     header = LINE_BREAK.search(text, start)
     if header is None:
         return start
     index = header.end()
-    first = re.compile(r"(?:[ \t]*(?:\r\n|\n|\r))*( *)").match(text, index)
-    indent = len(first[1]) if first else 0
+    indent = _leading_spaces(text, index) - _leading_spaces(value, 0)
     while True:
         end = LINE_BREAK.search(text, index)
         stop = end.start() if end else len(text)
@@ -67,3 +71,9 @@ def _in_block(text: str, start: int, offset: int) -> int:
             return min(content + offset, stop)
         offset -= stop - content + 1
         index = end.end()
+
+
+def _leading_spaces(text: str, index: int) -> int:
+    """How far the first line with something on it is indented."""
+    match = _FIRST_LINE.match(text, index)
+    return len(match[1]) if match else 0

@@ -5,6 +5,7 @@ The schemas avoid oneOf and anyOf, so that every error is about one place and on
 
 from __future__ import annotations
 
+import difflib
 import json
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache, partial
@@ -30,8 +31,8 @@ _BOUNDS = {
     "maximum": "at most {}",
     "exclusiveMinimum": "more than {}",
     "minLength": "at least {} characters long",
-    "minItems": "a list of at least {}",
-    "minProperties": "a map of at least {}",
+    "minItems": "a list of {} or more",
+    "minProperties": "a map of {} or more",
 }
 
 
@@ -83,7 +84,8 @@ def _type(path: SpecPath, value: Any, wanted: Any, schema: Any) -> Iterator[Faul
 
 def _choice(path: SpecPath, value: Any, wanted: Any, schema: Any) -> Iterator[Fault]:
     names = [str(choice) for choice in (wanted if isinstance(wanted, list) else [wanted])]
-    hint = suggest(str(value), names) if len(names) > 1 else ""
+    near = difflib.get_close_matches(str(value), names, 1)
+    hint = f"did you mean '{near[0]}'?" if near and len(names) > 1 else ""
     yield Fault(path, "wrong-value", schema.get("errorMessage", f"this must be {' or '.join(names)}"), hint, length=len(str(value)))
 
 
@@ -96,7 +98,9 @@ def _name(path: SpecPath, value: Any, wanted: Any, schema: Any) -> Iterator[Faul
 
 
 def _bound(rule: str, path: SpecPath, value: Any, wanted: Any, schema: Any) -> Iterator[Fault]:
-    yield Fault(path, "wrong-value", f"this must be {_BOUNDS[rule].format(wanted)}", length=max(1, len(str(value))))
+    empty = rule.startswith("min") and wanted == 1 and rule != "minimum"
+    message = "this must not be empty" if empty else f"this must be {_BOUNDS[rule].format(wanted)}"
+    yield Fault(path, "wrong-value", message, length=max(1, len(str(value))))
 
 
 _RULES: Mapping[str, Callable[[SpecPath, Any, Any, Any], Iterator[Fault]]] = {

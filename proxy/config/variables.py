@@ -126,7 +126,7 @@ class _Expansion:
             message = alternative or f"the environment variable {match[1]} must be set"
             self.fault(start, "variable-required", message, f"set {match[1]}", self.at - start)
             return ""
-        self.unset.append(match[1])
+        self.unset.insert(before[1], match[1])
         return alternative
 
     def required(self, name: str, start: int) -> str:

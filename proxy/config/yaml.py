@@ -25,6 +25,9 @@ from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from proxy.config.scalars import LINE_BREAK, decoded_to_raw
 from proxy.errors import Diagnostic, SpecPath
 
+#: Faults after which the value is not whole.
+FATAL = frozenset(("yaml-syntax", "yaml-size", "yaml-depth", "yaml-aliases"))
+
 MAX_BYTES = 4 * 2**20
 MAX_DEPTH = 64
 MAX_NODES = 50_000
@@ -164,7 +167,7 @@ class Document:
 
     def inside(self, node: ScalarNode, offset: int) -> int:
         """Where in the text the scalar's character number `offset` stands."""
-        return decoded_to_raw(self.text, node.start_mark.index, node.style or "", offset)
+        return decoded_to_raw(self.text, node, offset)
 
 
 def parse(text: str, file: str, convert: Convert = default_convert) -> Document:
@@ -210,7 +213,8 @@ class _Builder:
         self.nodes += 1
         if self.nodes > MAX_NODES:
             if self.nodes == MAX_NODES + 1:
-                self.fault(node, "yaml-aliases", f"the file expands to more than {MAX_NODES} values", "aliases multiply what they name")
+                key = self.document.find(path[:1])[0] or node
+                self.fault(key, "yaml-aliases", f"with this, aliases make more than {MAX_NODES} values of the file")
             return None
         if node.tag and node.tag != _OWN_TAGS[type(node)]:
             hint = "quote a value to make it a string"
@@ -256,7 +260,7 @@ class _Builder:
                 self.fault(key, "yaml-duplicate-key", message, "remove one of them", len(key.value))
             seen.setdefault(name, key)
             if _is_merge(key) and _sources(value) is None:
-                self.fault(value, "yaml-merge", "<< takes a map, an alias of one, or a list of them")
+                self.fault(key, "yaml-merge", "<< takes a map, an alias of one, or a list of them", length=2)
 
 
 def _is_merge(key: Node) -> bool:
@@ -274,7 +278,7 @@ _HINTS: tuple[tuple[str, str], ...] = (
     ("'@", "a plain value may not begin with @ or `: quote it"),
     ("'`", "a plain value may not begin with @ or `: quote it"),
     ("'\t", "indent with spaces, not tabs"),
-    ("an alias", "quote a path or expression with [*] in it when it stands inside {…} or […]"),
+    ("an alias", "quote what begins with *, and a path with [*] in it when it stands inside {…} or […]"),
     ("flow", "quote a path or expression with [ ] { } or , in it when it stands inside {…} or […]"),
     ("mapping values are not allowed", "quote a value that has ': ' in it; or the indentation is wrong"),
     ("undefined alias", "a plain value may not begin with *: quote it; or name the anchor with & before"),
@@ -294,8 +298,9 @@ def _syntax(document: Document, error: yaml.YAMLError) -> Diagnostic:
     start = getattr(error, "context_mark", None)
     index = mark.index
     message = f"{context}: {problem}" if context else str(problem)
-    if start is not None and index >= len(document.text):
-        index = start.index  # the end of the file says nothing: point at what was not closed
+    end = len(document.text.rstrip())
+    if start is not None and index >= end:
+        index = min(start.index, end - 1)  # the end of the file says nothing: point at what was not closed
     elif start is not None and start.line != mark.line:
         message += f" (it begins on line {start.line + 1})"
     looked_at = f"{message} '{document.text[mark.index : mark.index + 1]}"
