@@ -110,7 +110,7 @@ class Relay:
 
     def _silent(self) -> None:
         """The upstream has sent nothing for too long."""
-        self.fail(UpstreamError("The upstream did not go on with its answer in time.", status=504, kind="timeout", code="upstream_timeout"))
+        self.fail(UpstreamError("The upstream did not go on with its answer in time.", status=504, kind="timeout"))
 
 
 class ByteRelay(Relay):
@@ -220,7 +220,7 @@ class EventRelay(Relay):
         if whole:
             self._finish()
         else:
-            self.fail(UpstreamError("The upstream's stream ended before its answer did.", kind="truncated", code="upstream_truncated"))
+            self.fail(UpstreamError("The upstream's stream ended before its answer did.", kind="truncated"))
 
     def _read(self, piece: bytes) -> None:
         events = self._decoder.feed(piece)
@@ -237,7 +237,7 @@ class EventRelay(Relay):
                     return
         finally:
             # What came before a fault in the same read is the client's.
-            if not stream.ended and (output := self._lane.take()):
+            if not self.done.done() and (output := self._lane.take()):
                 self._write(output)
         if self._single and stream.writer.finished is not self._finishing:
             self._finishing = not self._finishing
@@ -299,7 +299,7 @@ class EventRelay(Relay):
         elif isinstance(error, StreamFault):
             self.fail(reported(error.report))
         elif isinstance(error, ValueError):
-            self.fail(UpstreamError(f"The upstream's stream cannot be read: {error}.", kind="invalid", code="upstream_invalid"))
+            self.fail(UpstreamError(f"The upstream's stream cannot be read: {error}.", kind="invalid"))
         else:
             logger.error("a stream failed in our own hands", exc_info=error)
             self.fail(GatewayError("The gateway failed to handle this stream.", status=500))
