@@ -56,4 +56,6 @@ def _usage(usage: dict[str, Any] | None) -> Usage | None:
     if not usage:
         return None
     prompt, completion = (int(usage["tokens"][name]) for name in ("input_tokens", "output_tokens"))
-    return Usage(prompt, completion, prompt + completion, int(usage.get("cached_tokens") or 0), None, usage["tokens"].get("reasoning_tokens"))
+    return Usage(
+        prompt, completion, prompt + completion, int(usage.get("cached_tokens") or 0), None, usage["tokens"].get("reasoning_tokens")
+    )

@@ -19,7 +19,9 @@ def command(line: str, folder: Path) -> subprocess.CompletedProcess[str]:
     words = line.split()
     assert words[0] == "samewire"
     environ = {**os.environ, "PYTHONPATH": str(ROOT), "NO_COLOR": "1", "COHERE_API_KEY": "none"}
-    return subprocess.run([sys.executable, "-m", "proxy", *words[1:]], cwd=folder, env=environ, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(
+        [sys.executable, "-m", "proxy", *words[1:]], cwd=folder, env=environ, capture_output=True, text=True, timeout=60, check=False
+    )
 
 
 def test_the_guide_does_what_it_says(tmp_path: Path) -> None:

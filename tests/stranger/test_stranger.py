@@ -78,7 +78,9 @@ def script(record: dict[str, Any]) -> Script:
     """The recorded answer; a stream in one piece for each line."""
     answer = record["response"]
     if "body_text" in answer:
-        return Script([line.encode() for line in answer["body_text"].splitlines(keepends=True)], headers={"content-type": "text/event-stream"})
+        return Script(
+            [line.encode() for line in answer["body_text"].splitlines(keepends=True)], headers={"content-type": "text/event-stream"}
+        )
     return Script([json.dumps(answer["body"]).encode()], answer["status"])
 
 
@@ -107,7 +109,9 @@ def test_recorded_chat(play: Play, name: str, usage_asked: bool) -> None:
 
 def test_recorded_embeddings(play: Play) -> None:
     record = RECORDINGS["embeddings"]
-    served = play.run(script(record), {"model": "embed-v4.0", "input": ["sunny day at the beach", "rainy day in the city"]}, "/v1/embeddings")
+    served = play.run(
+        script(record), {"model": "embed-v4.0", "input": ["sunny day at the beach", "rainy day in the city"]}, "/v1/embeddings"
+    )
     assert [item["embedding"] for item in served.json()["data"]] == record["response"]["body"]["embeddings"]["float"]
     assert served.json()["usage"] == {"prompt_tokens": 10, "total_tokens": 10}
     record = RECORDINGS["embeddings-error"]
@@ -121,7 +125,12 @@ def test_what_the_vendor_is_asked(play: Play) -> None:
     served = play.run(script(RECORDINGS["cut-short"]), body)
     asked = play.upstream.last
     assert (asked.method, asked.path, asked.headers["authorization"]) == ("POST", "/v2/chat", "Bearer sk-stranger")
-    assert asked.json() == {"model": "command-a-03-2025", "stream": False, "messages": [{"role": "system", "content": "Be brief."}], "p": 0.5}
+    assert asked.json() == {
+        "model": "command-a-03-2025",
+        "stream": False,
+        "messages": [{"role": "system", "content": "Be brief."}],
+        "p": 0.5,
+    }
     assert served.headers["x-samewire-dropped"] == "logit_bias"
 
 
