@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from proxy.errors import UpstreamError
-from proxy.exchange.faults import failed_inside, refused, reported
+from proxy.exchange.faults import failed_inside, reported
 from proxy.exchange.lanes import Lane, Passed, Translated
 from proxy.mapping.chunks import ChunkWriter
 from proxy.mapping.context import Context
@@ -28,15 +28,15 @@ class Whole:
 
 def replay_whole(body: bytes, response: ResponseMapping | None, peek: Peek, errors: ErrorMapping, context: Context) -> Whole:
     """`context.status` is the upstream's. Raises ValueError for what is not a JSON object."""
+    document = msgspec.json.decode(body)
     if context.status >= 300:
-        return Whole(error=refused(context.status, body, errors, context, {}))
-    if errors.failed(msgspec.json.decode(body), context):
+        return Whole(error=reported(errors.read(document, context), status=errors.statuses.get(context.status, context.status)))
+    if errors.failed(document, context):
         return Whole(error=failed_inside(body, errors, context))
     if response is not None:
-        document = response(msgspec.json.decode(body), context)
+        document = response(document, context)
         return Whole(document, document.get("usage"))
     usage, model, _ = peek(body, context)
-    document = msgspec.json.decode(body)
     if model is not None and context.shown:
         document["model"] = context.shown
     return Whole(document, usage)
