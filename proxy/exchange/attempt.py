@@ -125,7 +125,7 @@ class Attempt:
             mapping = self._target.operation.response
             body = self._passed(body) if mapping is None else self._translated(body, mapping)
         except ValueError as error:
-            raise UpstreamError(f"The upstream's answer cannot be read: {error}.", kind="invalid", code="upstream_invalid") from None
+            raise UpstreamError(f"The upstream's answer cannot be read: {error}.", kind="invalid") from None
         self.amount = len(body) // 4
         self._exchange.answer.whole(call.status, JSON + self._head, body)
 
@@ -199,7 +199,7 @@ class Attempt:
             message = "The upstream answered with a whole document instead of a stream."
         except (ValueError, RecursionError):
             message = "The upstream answered with something that is neither a stream nor JSON."
-        return UpstreamError(message, kind="invalid", code="upstream_invalid")
+        return UpstreamError(message, kind="invalid")
 
     async def _bytes(self, call: Call, headers: dict[bytes, bytes]) -> None:
         lines = self._head

@@ -27,6 +27,16 @@ from proxy.upstream import header_line
 
 logger = logging.getLogger(__name__)
 
+#: The envelope's `code` by UpstreamError's kind, where the upstream itself named none.
+_CODES = {
+    "connect": "upstream_unreachable",
+    "tls": "upstream_unreachable",
+    "timeout": "upstream_timeout",
+    "truncated": "upstream_truncated",
+    "protocol": "upstream_invalid",
+    "invalid": "upstream_invalid",
+}
+
 
 class Exchange:
     """One request on its way. `record` is filled as things happen; `series` is where it counts, once a target is known."""
@@ -163,7 +173,7 @@ class Exchange:
             async with asyncio.timeout(total):
                 await attempt.run()
         except TimeoutError:
-            raise UpstreamError("The answer took longer than it may.", status=504, kind="timeout", code="upstream_timeout") from None
+            raise UpstreamError("The answer took longer than it may.", status=504, kind="timeout") from None
 
     def fail(self, error: ExchangeError) -> None:
         """Tells the client, unless it is gone."""
@@ -180,6 +190,7 @@ class Exchange:
         record.client_gone = isinstance(error, ClientGone)
         if isinstance(error, UpstreamError):
             record.error_kind = error.kind
+            error.code = error.code or _CODES.get(error.kind)
 
     def account(self) -> None:
         """Completes the record. Called once, when the answer has left or the client has."""

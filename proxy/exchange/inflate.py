@@ -36,4 +36,4 @@ class Inflater:
 
 
 def _fault(what: str) -> UpstreamError:
-    return UpstreamError(f"The upstream answered {what}.", kind="protocol", code="upstream_invalid")
+    return UpstreamError(f"The upstream answered {what}.", kind="protocol")
