@@ -43,4 +43,5 @@ def test_the_guide_does_what_it_says(tmp_path: Path) -> None:
             ran.append(line)
     assert ran == ["samewire check", "samewire test cohere", "samewire test cohere", "samewire check"]
     assert {"routes.yaml", "cohere/dialect.yaml", "cohere/samples/chat/too_long/case.yaml"} <= set(written)
-    assert command("samewire check -c near/routes.yaml", tmp_path).returncode == 0
+    for file in ("near/routes.yaml", "nearly/routes.yaml"):
+        assert command(f"samewire check -c {file}", tmp_path).returncode == 0
