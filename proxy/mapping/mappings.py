@@ -155,9 +155,9 @@ def compile_members(spec: Mapping[str, Any], path: SpecPath, pieces: Pieces) -> 
     env = Env(root, root, names())
     source.line("changes = {}")
     for name, template in spec.items():
-        value = source.template(template, (*path, name), env)
-        with source.block(f"if {value.code} is not None and {value.code} != document.get({name!r})"):
-            source.line(f"changes[{name!r}] = {value.code}")
+        value = source.assign(source.template(template, (*path, name), env).code)
+        with source.block(f"if {value} is not None and {value} != document.get({name!r})"):
+            source.line(f"changes[{name!r}] = {value}")
     source.line("return changes")
     return MemberMapping(frozenset(node.fields) | frozenset(map(str, spec)), source.function("members", "document, context"))
 
