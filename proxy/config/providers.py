@@ -68,7 +68,7 @@ class Providers:
             proxy=entry.get("proxy"),
             tls=tls,
             credential=Credential(
-                "key" if "key" in entry else "none", auth["header"].lower(), auth.get("prefix", ""), entry.get("key", "")
+                "key" if "key" in entry else "none", auth["header"].lower(), auth.get("prefix", ""), entry.get("key", "").strip()
             ),
             headers=lower_headers(entry),
             forward=tuple(header.lower() for header in entry.get("forward", ())),
@@ -166,6 +166,10 @@ class Providers:
             if found and isinstance(node, ScalarNode) and _is_literal(node.value):
                 hint = f"put it into an environment variable: ${{{_variable(str(path[1]))}}}"
                 self.report.warn(place, "inline-secret", "a secret stands in this file for all to read", hint, length=len(node.value))
+
+
+def _credential(entry: Mapping[str, Any], auth: Mapping[str, str]) -> Credential:
+    return Credential("key" if "key" in entry else "none", auth["header"].lower(), auth.get("prefix", ""), entry.get("key", "").strip())
 
 
 def lower_headers(entry: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:

@@ -275,6 +275,7 @@ def _sources(value: Node) -> list[MappingNode] | None:
 
 
 _HINTS: tuple[tuple[str, str], ...] = (
+    ("${", "quote what has ${…} in it when it stands inside {…} or […]"),
     ("'@", "a plain value may not begin with @ or `: quote it"),
     ("'`", "a plain value may not begin with @ or `: quote it"),
     ("'\t", "indent with spaces, not tabs"),
@@ -303,7 +304,7 @@ def _syntax(document: Document, error: yaml.YAMLError) -> Diagnostic:
         index = min(start.index, end - 1)  # the end of the file says nothing: point at what was not closed
     elif start is not None and start.line != mark.line:
         message += f" (it begins on line {start.line + 1})"
-    looked_at = f"{message} '{document.text[mark.index : mark.index + 1]}"
+    looked_at = f"{message} '{document.text[mark.index : mark.index + 1]} {document.text[mark.index - 1 : mark.index + 1]}"
     hint = next((hint for sign, hint in _HINTS if sign in looked_at), "")
     return document.diagnostic(index, "yaml-syntax", message, hint)
 

@@ -1,0 +1,464 @@
+"""A good configuration and what becomes of it: one small file a test."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from proxy.config import find_default, load, shipped
+from proxy.config.addresses import is_loopback, is_public, parse_base_url
+from proxy.config.globs import Glob
+from proxy.config.model import Config, Failover, Limits, Log, Provider, Timeouts, Tls
+from proxy.mapping.code import Pieces
+from proxy.mapping.context import Context
+from proxy.mapping.faults import Faults
+from proxy.mapping.mappings import compile_members
+
+Loaded = Callable[..., Config]
+
+
+@pytest.fixture
+def loaded(tmp_path: Path) -> Loaded:
+    """Loads a configuration from its text; `version: 1` and the provider `up` are added where they are missing."""
+
+    def build(text: str, **environ: str) -> Config:
+        file = tmp_path / "routes.yaml"
+        if "providers:" not in text:
+            text += "\nproviders: {up: {base_url: https://example.com/v1}}"
+        file.write_text(f"version: 1\n{text}\n", encoding="utf-8")
+        return load(file, environ)
+
+    return build
+
+
+def provider(config: Config, name: str = "up") -> Provider:
+    return config.providers[name]
+
+
+def test_a_small_file_has_all_defaults(loaded: Loaded) -> None:
+    config = loaded("")
+    server = config.server
+    assert (server.hosts, server.port, server.socket, server.heartbeat, server.drain) == (("127.0.0.1",), 8787, None, None, 30.0)
+    assert server.limits == Limits(body=32 * 2**20, headers=64 * 2**10, answer=64 * 2**20, event=16 * 2**20, in_flight=1024)
+    assert server.log == Log("info", "stdout")
+    assert provider(config).timeouts == Timeouts(5, 300, 120, 60, None)
+    assert provider(config).credential.kind == "none"
+    assert (config.keys, config.routes, config.diagnostics) == ((), (), ())
+    assert config.files[0] == config.path
+    assert [file.name for file in config.files[1:]] == ["openai.yaml"]
+
+
+def test_server_settings(loaded: Loaded) -> None:
+    config = loaded(
+        """
+server:
+  host: ["::1", 127.0.0.1]
+  port: ${PORT:-9000}
+  socket: /run/x.sock
+  trusted_proxies: [10.0.0.7/8, "::1"]
+  keys: [{name: alice, sha256: 2C26B46B68FFC68FF99B453C1D30413413422D706483BFA0F98A5E886266E7AE}]
+  cors: [https://chat.example.com, "*"]
+  heartbeat: 15
+  drain: 0
+  event_loop: asyncio
+  limits: {body: 1 GiB, headers: 100, answer: 5B, event: 2KiB, in_flight: 7}
+  log: {level: debug, requests: off}
+"""
+    )
+    server = config.server
+    assert (server.hosts, server.port, server.socket) == (("::1", "127.0.0.1"), 9000, "/run/x.sock")
+    assert server.trusted_proxies == (ip_network("10.0.0.0/8"), ip_network("::1/128"))
+    assert (server.cors, server.heartbeat, server.drain, server.event_loop) == (("https://chat.example.com", "*"), 15, 0, "asyncio")
+    assert server.limits == Limits(2**30, 100, 5, 2048, 7)
+    assert server.log == Log("debug", "off")
+    (key,) = config.keys
+    assert (key.name, key.sha256.hex()[:8]) == ("alice", "2c26b46b")
+
+
+@pytest.mark.parametrize(
+    ("section", "hosts"),
+    [("socket: /x", ()), ("socket: /x\n  port: 80", ("127.0.0.1",)), ('socket: /x\n  host: "::1"', ("::1",)), ("port: 1", ("127.0.0.1",))],
+)
+def test_a_socket_alone_opens_no_port(loaded: Loaded, section: str, hosts: tuple[str, ...]) -> None:
+    assert loaded(f"server:\n  {section}").server.hosts == hosts
+
+
+def test_fields_left_empty_are_fields_left_out(loaded: Loaded) -> None:
+    config = loaded(
+        """
+server:
+  keys:
+  #  - {name: alice, sha256: …}
+  socket: ${SOCKET:-}
+  limits: {body: }
+routes:
+dialects:
+providers:
+  up:
+    base_url: https://example.com
+    proxy: ${HTTPS_PROXY:-}
+    headers:
+    timeouts: {total: }
+"""
+    )
+    assert config.server.socket is None
+    assert config.server.limits == Limits()
+    assert provider(config).proxy is None
+
+
+def test_a_provider_in_full(loaded: Loaded, tmp_path: Path) -> None:
+    (tmp_path / "ca.pem").write_text("x", encoding="utf-8")
+    config = loaded(
+        """
+providers:
+  up:
+    base_url: https://example.com:8443//api//v1/?api-version=2
+    key: ${KEY}
+    auth: {header: API-Key}
+    headers: {X-Team: "${TEAM}"}
+    forward: [X-Session-Id]
+    timeouts: {connect: 1, total: 60}
+    proxy: http://user:${KEY}@proxy.example.com:3128
+    tls: {ca: ca.pem}
+    socket: /run/up.sock
+    vendor: x_ai
+""",
+        KEY=" sk-1\n",
+        TEAM="007",
+    )
+    up = provider(config)
+    assert (up.scheme, up.host, up.port, up.path, up.query) == ("https", "example.com", 8443, "/api/v1", "api-version=2")
+    assert up.base_url == "https://example.com:8443/api/v1?api-version=2"
+    assert (up.credential.kind, up.credential.header, up.credential.prefix, up.credential.secret) == ("key", "api-key", "", "sk-1")
+    assert "sk-1" not in repr(up.credential)
+    assert (up.headers, up.forward) == ((("x-team", "007"),), ("x-session-id",))
+    assert up.timeouts == Timeouts(connect=1, total=60)
+    assert up.proxy == "http://user: sk-1\n@proxy.example.com:3128"
+    assert up.tls == Tls(ca=str(tmp_path / "ca.pem"))
+    assert (up.socket, up.vendor, up.state) == ("/run/up.sock", "x_ai", "ready")
+
+
+def test_the_key_goes_where_the_dialect_says(loaded: Loaded) -> None:
+    config = loaded(
+        """
+providers:
+  a: {base_url: https://example.com, key: "${KEY}", dialect: gemini}
+  b: {base_url: https://example.com, key: "${KEY}", dialect: openai}
+""",
+        KEY="x",
+    )
+    assert (config.providers["a"].credential.header, config.providers["a"].credential.prefix) == ("x-goog-api-key", "")
+    assert (config.providers["b"].credential.header, config.providers["b"].credential.prefix) == ("authorization", "Bearer ")
+
+
+def test_without_its_key_a_provider_is_switched_off(loaded: Loaded) -> None:
+    text = """
+providers:
+  a: {base_url: https://example.com, key: "${A_KEY}"}
+  b: {base_url: https://example.com}
+routes:
+  - {model: only, to: a}
+  - {model: both, to: [a, b]}
+  - {model: lent, to: a, credential: client}
+"""
+    config = loaded(text)
+    assert (config.providers["a"].state, config.providers["a"].missing) == ("no key", ("A_KEY",))
+    only, both, lent = config.routes
+    assert (only.ready, only.missing) == ((), ("A_KEY",))
+    assert [target.provider.name for target in both.ready] == ["b"]
+    assert [target.provider.name for target in lent.ready] == ["a"]
+    assert "chat" in config.providers["a"].dialect.operations  # lent to clients, so it must work
+    config = loaded(text.replace("credential: client", "credential: provider"))
+    assert not config.providers["a"].dialect.operations
+    assert loaded(text, A_KEY="x").routes[0].ready
+
+
+def test_metrics_name_the_vendor(loaded: Loaded) -> None:
+    config = loaded(
+        """
+providers:
+  groq: {base_url: https://example.com}
+  mine: {base_url: https://example.com, dialect: gemini}
+  other: {base_url: https://example.com, dialect: deepseek, vendor: other.vendor}
+  third: {base_url: https://example.com, dialect: deepseek}
+"""
+    )
+    assert {name: up.vendor for name, up in config.providers.items()} == {
+        "groq": "groq",
+        "mine": "gcp.gemini",
+        "other": "other.vendor",
+        "third": "deepseek",
+    }
+
+
+def test_demo_providers_get_their_ports_later(loaded: Loaded) -> None:
+    config = loaded("providers: {d: {demo: claude, dialect: anthropic}}\nroutes: [{model: d, to: d/x}]")
+    assert (config.providers["d"].state, config.providers["d"].port, list(config.providers["d"].dialect.operations)) == (
+        "demo",
+        0,
+        ["chat"],
+    )
+    moved = config.with_demos({"claude": 4711, "other": 1})
+    assert moved.providers["d"].base_url == "http://127.0.0.1:4711"
+    assert moved.routes[0].targets[0].provider is moved.providers["d"]
+    assert config.providers["d"].port == 0
+
+
+@pytest.mark.parametrize(
+    ("base", "path", "target"),
+    [
+        ("https://x/v1", "/chat/completions", "/v1/chat/completions"),
+        ("https://x", "/v1/messages", "/v1/messages"),
+        ("https://x/v1", "/v1/messages", "/v1/messages"),
+        ("https://x/proxy/v1/", "/v1/messages", "/proxy/v1/messages"),
+        ("https://x//", "/v1/messages", "/v1/messages"),
+        ("https://x/v1beta", "/v1beta/models/{model}:go?alt=sse", "/v1beta/models/{model}:go?alt=sse"),
+        ("https://x/v2", "/v1/messages", "/v2/v1/messages"),
+        ("https://x/d/{model}?api-version=1", "/chat", "/d/{model}/chat?api-version=1"),
+        ("https://x?a=1", "/go?alt=sse", "/go?alt=sse&a=1"),
+    ],
+)
+def test_base_url_and_path(loaded: Loaded, base: str, path: str, target: str) -> None:
+    assert provider(loaded(f'providers: {{up: {{base_url: "{base}"}}}}')).url_path(path) == target
+
+
+def test_targets(loaded: Loaded) -> None:
+    config = loaded(
+        """
+routes:
+  - {model: a, to: up}
+  - {model: b, to: up/vendor/model-1}
+  - {model: "c-*", to: "up/x-*"}
+  - {model: [d, "d-*"], to: [up/one, {provider: up, model: two, weight: 3}]}
+  - {model: e, to: [{provider: up, weight: 1}], order: ordered}
+  - {operations: ["file_*"], to: up/}
+"""
+    )
+    a, b, c, d, d_star, e, files = config.routes
+    assert [target.model for target in (*a.targets, *b.targets, *c.targets)] == [None, "vendor/model-1", "x-*"]
+    assert (a.targets[0].model_for("a", ()), c.targets[0].model_for("c-9", ("9",))) == ("a", "x-9")
+    assert [(target.model, target.weight) for target in d.targets] == [("one", 1), ("two", 3)]
+    assert (a.order, d.order, e.order) == ("ordered", "weighted", "ordered")
+    assert (d.pattern, d_star.pattern, d.targets) == (Glob("d"), Glob("d-*"), d_star.targets)
+    assert (files.pattern, files.serves("file_list"), files.serves("chat"), a.serves("chat")) == (None, True, False, True)
+    assert [route.line for route in config.routes] == [4, 5, 6, 7, 7, 8, 9]
+    assert [route.name for route in (a, files)] == ["a", "* (file_*)"]
+
+
+def test_provider_prefix(loaded: Loaded) -> None:
+    config = loaded("provider_prefix: true\nroutes: [{model: a, to: up}]")
+    first, last = config.routes
+    assert (first.implied, last.implied, last.pattern) == (False, True, Glob("up/*"))
+    assert last.targets[0].model_for("up/vendor/m", ("vendor/m",)) == "vendor/m"
+
+
+def test_policy(loaded: Loaded) -> None:
+    (route,) = loaded(
+        """
+routes:
+  - model: a
+    to: up
+    headers: {X-A: b}
+    timeouts: {idle: 5}
+    unsupported: reject
+    answer_model: upstream
+    reasoning_field: both
+    drop: [logit_bias]
+    failover: [connect, broken, 404, 5xx]
+"""
+    ).routes
+    assert (route.headers, route.unsupported, route.answer_model, route.reasoning_field) == ((("x-a", "b"),), "reject", "upstream", "both")
+    assert (route.targets[0].timeouts, route.drop) == (Timeouts(idle=5), ("logit_bias",))
+    allows = route.failover.allows
+    assert [allows("connect", 502), allows("tls", 502), allows("stream", 502), allows("timeout", 504)] == [True, True, True, False]
+    assert [allows("status", 404), allows("status", 503), allows("status", 429)] == [True, True, False]
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "allowed"),
+    [
+        ("connect", 502, True),
+        ("timeout", 504, True),
+        ("truncated", 502, True),
+        ("status", 429, True),
+        ("status", 500, True),
+        ("status", 400, False),
+    ],
+)
+def test_failover_by_default(kind: str, status: int, allowed: bool) -> None:
+    assert Failover().allows(kind, status) is allowed
+
+
+@pytest.mark.parametrize(
+    ("policy", "body", "changes"),
+    [
+        ("default: {temperature: 0.2}", {}, {"temperature": 0.2}),
+        ("default: {temperature: 0.2}", {"temperature": None}, {"temperature": 0.2}),
+        ("default: {temperature: 0.2}", {"temperature": 0}, {}),
+        ("default: {stop: [a, .b], metadata: {x: $y, z: null}}", {}, {"stop": ["a", ".b"], "metadata": {"x": "$y", "z": None}}),
+        ("default: {user: '${TEAM}'}", {}, {"user": "blue"}),
+        ("default: {max_tokens: 10}", {}, {"max_tokens": 10}),
+        ("default: {max_tokens: 10}", {"max_completion_tokens": 5}, {}),
+        ("clamp: {temperature: {min: 0.1, max: 1}}", {"temperature": 2}, {"temperature": 1}),
+        ("clamp: {temperature: {min: 0.1, max: 1}}", {"temperature": 0}, {"temperature": 0.1}),
+        ("clamp: {temperature: {min: 0.1, max: 1}}", {"temperature": 0.5}, {}),
+        ("clamp: {temperature: {min: 0.1, max: 1}}", {}, {}),
+        ("clamp: {presence_penalty: {min: -1}}", {"presence_penalty": -2}, {"presence_penalty": -1}),
+        ("clamp: {max_tokens: {max: 100}}", {"max_tokens": 500}, {"max_tokens": 100}),
+        ("clamp: {max_tokens: {max: 100}}", {"max_completion_tokens": 500}, {"max_completion_tokens": 100}),
+        ("clamp: {max_tokens: {max: 100}}, default: {max_tokens: 500}", {}, {"max_tokens": 100}),
+        ("set: {user: .model, n: 1}", {"user": "me", "n": 1}, {"user": ".model"}),
+        ("set: {temperature: 2}, clamp: {temperature: {max: 1}}", {"temperature": 0}, {"temperature": 2}),
+    ],
+)
+def test_request_fields(loaded: Loaded, policy: str, body: dict[str, Any], changes: dict[str, Any]) -> None:
+    """The templates that `default`, `clamp` and `set` become, run by the mapping engine."""
+    (route,) = loaded(f"routes:\n  - {{model: a, to: up, {policy}}}", TEAM="blue").routes
+    faults = Faults()
+    members = compile_members(route.members, (), Pieces(faults, {}, {}, {}))
+    assert members is not None
+    assert not faults.found
+    assert members(body, Context(model="a")) == changes
+
+
+def test_what_is_set_under_one_name_does_not_go_up_under_the_other(loaded: Loaded) -> None:
+    one, both = loaded(
+        "routes:\n  - {model: a, to: up, set: {max_tokens: 5}}\n  - {model: b, to: up, set: {max_tokens: 5, max_completion_tokens: 6}}"
+    ).routes
+    assert (one.drop, both.drop) == (("max_completion_tokens",), ())
+
+
+def test_providers_share_a_dialect_they_say_nothing_about(loaded: Loaded) -> None:
+    config = loaded(
+        """
+providers:
+  a: {base_url: https://a.example.com}
+  b: {base_url: https://b.example.com, key: "${KEY}"}
+  c: {base_url: https://c.example.com, rewrite: {chat: {request: [{drop: [user]}]}}}
+""",
+        KEY="x",
+    )
+    a, b, c = config.providers.values()
+    assert a.dialect is b.dialect
+    assert c.dialect.operations["embeddings"] is a.dialect.operations["embeddings"]
+    assert c.dialect.operations["chat"] is not a.dialect.operations["chat"]
+
+
+def test_repairs_keep_asking_for_usage(loaded: Loaded) -> None:
+    config = loaded("providers: {up: {base_url: https://x.com, rewrite: {chat: {request: [{drop: [user]}], stream: []}}}}")
+    chat = provider(config).dialect.operations["chat"]
+    assert chat.request is not None
+    assert chat.stream is not None
+    assert not chat.stream.passthrough
+    body, dropped = chat.request({"model": "m", "messages": [], "stream": True, "user": "u"}, Context(model="m", stream=True))
+    assert (body["stream_options"], dropped) == ({"include_usage": True}, ("user",))
+    body, _ = chat.request({"model": "m", "messages": []}, Context(model="m"))
+    assert "stream_options" not in body
+
+
+def test_own_traits_tables_and_errors(loaded: Loaded) -> None:
+    config = loaded(
+        """
+providers:
+  up:
+    base_url: https://example.com
+    dialect: deepseek
+    traits: [{model: "big*", replay: false, mine: 1}]
+    tables: {mine: {a: b}}
+    errors: {status: {499: 503}}
+    rewrite: {chat: {request: [{set: {user: ".user | map(mine)"}}]}}
+"""
+    )
+    dialect = provider(config).dialect
+    assert dialect.traits("big-1") == {"replay": False, "mine": 1, "switch": True}
+    assert dialect.traits("small")["replay"] is True
+    assert dialect.errors.statuses == {499: 503}
+
+
+def test_the_configuration_cannot_be_changed(loaded: Loaded) -> None:
+    config = loaded("")
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        config.server.port = 1  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "covers"),
+    [
+        ("*", "a*", True),
+        ("a*", "*", False),
+        ("a*", "a", True),
+        ("a*", "ab*", True),
+        ("a*c", "abc", True),
+        ("a*c", "a*bc", True),
+        ("a*c", "a*", False),
+        ("*b*", "a*b*c", True),
+        ("a*b", "a*b*", False),
+        ("a.c", "abc", False),
+    ],
+)
+def test_patterns_that_cover_others(one: str, other: str, covers: bool) -> None:
+    assert Glob(one).covers(Glob(other)) is covers
+
+
+@pytest.mark.parametrize(
+    ("pattern", "name", "parts", "filled"),
+    [
+        ("gpt-*", "gpt-5", ("5",), "x-5-y"),
+        ("gpt-*", "gpt-", ("",), "x--y"),
+        ("gpt-*", "GPT-5", None, ""),
+        ("*/*", "a/b/c", ("a/b", "c"), "x-a/b-y"),
+        ("g[a]*", "g[a]\nb", ("\nb",), "x-\nb-y"),
+    ],
+)
+def test_patterns(pattern: str, name: str, parts: tuple[str, ...] | None, filled: str) -> None:
+    assert Glob(pattern).match(name) == parts
+    if parts is not None:
+        assert Glob.fill("x-*-y", parts) == filled
+
+
+@pytest.mark.parametrize(
+    ("host", "public"),
+    [
+        ("api.example.com", True),
+        ("8.8.8.8", True),
+        ("2606:4700::1", True),
+        ("localhost", False),
+        ("vllm", False),
+        ("llm.internal", False),
+        ("nas.local", False),
+        ("127.0.0.1", False),
+        ("10.1.2.3", False),
+        ("100.64.0.1", False),
+        ("fd00::1", False),
+        ("::1", False),
+    ],
+)
+def test_public_hosts(host: str, public: bool) -> None:
+    assert is_public(host) is public
+
+
+@pytest.mark.parametrize(
+    ("host", "loopback"),
+    [("127.0.0.1", True), ("127.9.9.9", True), ("::1", True), ("localhost", True), ("0.0.0.0", False), ("::", False), ("x", False)],
+)
+def test_loopback_hosts(host: str, loopback: bool) -> None:
+    assert is_loopback(host) is loopback
+
+
+def test_hosts_are_written_as_the_network_takes_them() -> None:
+    assert parse_base_url("https://bücher.example").host == "xn--bcher-kva.example"
+    assert parse_base_url("http://[0:0::1]:80/").host == "::1"
+    assert parse_base_url("HTTPS://EXAMPLE.com").host == "example.com"
+
+
+def test_which_file_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert find_default({}) == shipped("routes.yaml")
+    (tmp_path / "routes.yaml").touch()
+    assert find_default({}) == Path("routes.yaml")
+    assert find_default({"SAMEWIRE_CONFIG": "/etc/x.yaml"}) == Path("/etc/x.yaml")
