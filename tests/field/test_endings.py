@@ -130,7 +130,8 @@ async def test_a_break_is_told(play: Play, provider: str, end: Any) -> None:
     facts, body = await play.broken(provider, script)
     assert "[DONE]" not in body
     assert facts.choices[0].finish is None
-    assert facts.choices[0].text in ("Hel", "")
+    assert "Hello you".startswith(facts.choices[0].text)
+    assert facts.choices[0].text != "Hello you"
 
 
 @pytest.mark.parametrize("end", ["cut", "whole"])
@@ -141,10 +142,17 @@ async def test_an_empty_stream_is_no_answer(play: Play, provider: str, end: Any)
     assert not faults("error", served.json())
 
 
-@pytest.mark.parametrize("body", [b"", b"<html>gone</html>", b"42", b"[]", b'{"choices": null}', b'{"choices": []}', b'{"id": "x"'])
+SENSELESS = [b"", b"<html>gone</html>", b"42", b"[]", b'{"id": "x"', b"\xff\xfe", b"{}", b'{"choices": null}', b'{"choices": []}']
+
+
+@pytest.mark.parametrize("body", SENSELESS)
 @pytest.mark.parametrize("provider", PROVIDERS)
 async def test_a_senseless_answer_is_no_answer(play: Play, provider: str, body: bytes) -> None:
+    """Nothing is made up of it. OpenAI's own JSON goes through as it is."""
     served = await play.ask(provider, Script([body] if body else []))
+    if provider == "openai" and body.startswith(b"{") and body.endswith(b"}"):
+        assert (served.status, served.body) == (200, body)
+        return
     assert served.status == 502, served.body
     assert not faults("error", served.json())
 

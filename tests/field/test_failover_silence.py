@@ -58,9 +58,10 @@ OPENINGS: dict[str, Script] = {
 async def test_before_the_first_byte_the_next_target_takes_over(pair: Play, name: str) -> None:
     facts = await pair.stream("both", OPENINGS[name], replace(say("openai", "Hello"), headers=STREAM))
     assert facts.choices[0].text == "Hello"
-    assert [asked.path for asked in pair.upstream.asked] == ["/v1/messages", "/chat/completions"]
+    # a reused connection that dies without a byte is tried once more on a fresh one
+    assert list(dict.fromkeys(asked.path for asked in pair.upstream.asked)) == ["/v1/messages", "/chat/completions"]
     assert pair.upstream.asked[0].headers.get("authorization") is None
-    assert pair.upstream.asked[1].headers.get("x-api-key") is None
+    assert pair.upstream.last.headers.get("x-api-key") is None
 
 
 async def test_a_clients_fault_stays_with_the_first_target(pair: Play) -> None:

@@ -200,7 +200,7 @@ SENT = {
     "cookie": "session=client-secret-2",
     "x-api-key": "client-secret-3",
     "api-key": "client-secret-4",
-    "x-forwarded-for": "10.1.2.3",
+    "x-forwarded-for": "127.0.0.1",
     "x-internal": "client-secret-5",
     "connection": "keep-alive, x-internal",
     "te": "trailers",
