@@ -1,6 +1,6 @@
 """The recipes of docs/recipes.md: each block, as it stands there, is put under a provider, and makes of its cases what it should.
 
-`idioms/<recipe>/<case>/` are golden cases (see test_golden.py).
+`idioms/<recipe>/<case>/` are golden cases; `proxy/cli/cases.py` tells their form.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from pathlib import Path
 from textwrap import indent
 
 import pytest
-import test_golden as golden
 
+from proxy.cli.cases import Case
 from proxy.config import load
 from proxy.dialect import Dialect
 
@@ -40,9 +40,8 @@ def spoken(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Dialect]:
 
 
 @pytest.mark.parametrize("folder", CASES, ids=lambda folder: f"{folder.parent.name}/{folder.name}")
-def test_recipe(folder: Path, spoken: dict[str, Dialect], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(golden, "dialect", spoken.__getitem__)
-    golden.test_case(golden.Case(folder))
+def test_recipe(folder: Path, spoken: dict[str, Dialect]) -> None:
+    assert Case.read(folder, spoken[folder.parent.name]).problems() == []
 
 
 def test_every_recipe_has_a_case_and_every_case_a_recipe() -> None:
