@@ -62,7 +62,8 @@ def refused(status: int, body: bytes, target: TargetCall, headers: Headers, cont
     report: dict[str, Any] = {}
     with suppress(ValueError, RecursionError):  # not JSON: the status says it all
         report = errors.read(msgspec.json.decode(body), context)
-    return reported(report, status=errors.statuses.get(status, status), headers=target.relay_of_error(headers), kind="status")
+    told = {name: value for name, value in report.items() if name != "status"}  # the answer's own status is the surer one
+    return reported(told, status=errors.statuses.get(status, status), headers=target.relay_of_error(headers), kind="status")
 
 
 def failed_inside(body: bytes, errors: ErrorMapping, context: Context) -> UpstreamError:
