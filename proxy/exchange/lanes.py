@@ -11,9 +11,8 @@ from typing import Protocol
 
 from proxy.codecs import sse_event
 from proxy.mapping.chunks import ChunkWriter
-from proxy.mapping.stream import Stream
+from proxy.mapping.stream import DONE_DATA, Stream
 
-_DONE = b"[DONE]"
 #: In JSON text an unescaped `"model"` before a colon is a member's name, wherever it stands.
 _find_model = re.compile(rb'"model"\s*:\s*"(?:[^"\\]|\\.)*"').search
 
@@ -72,10 +71,8 @@ class Passed:
 
     def _pass(self, name: str, data: bytes) -> None:
         shown = self._watch(name, data)
-        if data == _DONE or not (shown or self._usage_wanted):
+        if data.startswith(DONE_DATA) or not (shown or self._usage_wanted):
             return
-        if not data.isascii():
-            data.decode()  # clients decode strictly; raises UnicodeDecodeError, which is a ValueError
         if self._rename is not None:
             data = self._rename.apply(data)
         if name or b"\n" in data:

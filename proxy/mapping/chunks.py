@@ -9,6 +9,7 @@ indexes from 0, each id and name once, `{}` for a call without arguments; one fi
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -62,17 +63,39 @@ class Calls:
         return self.last, True
 
 
-class ChunkWriter:
+class Tokens:
+    """Canonical usage of a stream: set, or computed by `later` when it is asked for."""
+
+    __slots__ = ("known", "later")
+
+    def __init__(self) -> None:
+        self.known: dict[str, Any] | None = None
+        self.later: Callable[[], dict[str, Any] | None] | None = None
+
+    @property
+    def usage(self) -> dict[str, Any] | None:
+        if self.later is not None:
+            self.known = self.later() or self.known
+            self.later = None
+        return self.known
+
+    @usage.setter
+    def usage(self, value: dict[str, Any] | None) -> None:
+        self.known, self.later = value, None
+
+
+class ChunkWriter(Tokens):
     """Collects the bytes of one stream. `usage_wanted`: the client asked for the usage chunk.
 
     `reasoning`: the names under which reasoning text is shown, `reasoning_content` and/or `reasoning`.
     """
 
-    __slots__ = ("choices", "created", "extra", "figures", "id", "model", "out", "reasoning", "suffix", "usage", "usage_wanted")
+    __slots__ = ("choices", "created", "extra", "figures", "id", "model", "out", "reasoning", "rest", "suffix", "usage_wanted")
 
     def __init__(
         self, model: str, created: int, *, usage_wanted: bool = False, reasoning: tuple[str, ...] = ("reasoning_content",)
     ) -> None:
+        super().__init__()
         self.model: str | None = model or None
         self.created = created
         self.usage_wanted = usage_wanted
@@ -80,10 +103,10 @@ class ChunkWriter:
         self.id: str | None = None
         self.figures: dict[str, Any] = {}
         self.choices: dict[int, Choice] = {}
-        self.usage: dict[str, Any] | None = None
         self.extra: dict[str, Any] = {}
         self.out: list[bytes] = []
         self.suffix = b'}],"usage":null}\n\n' if usage_wanted else b"}]}\n\n"
+        self.rest = b',"logprobs":null,"finish_reason":null' + self.suffix
 
     # -- what the rules say ------------------------------------------------------------------------------------------
 
@@ -111,8 +134,10 @@ class ChunkWriter:
         if self.reasoning != ("reasoning_content",) and "reasoning_content" in delta:
             text = delta.pop("reasoning_content")
             delta.update(dict.fromkeys(self.reasoning, text))
-        shown = b"null" if logprobs is None else encode(logprobs)
-        self.out.append(choice.prefix + encode(delta) + b',"logprobs":' + shown + b',"finish_reason":null' + self.tail())
+        if logprobs is None and not self.extra:
+            self.out.append(choice.prefix + encode(delta) + self.rest)
+        else:
+            self.out.append(choice.prefix + encode(delta) + b',"logprobs":' + encode(logprobs) + b',"finish_reason":null' + self.tail())
 
     def finish(self, reason: str | None, index: int | None = None) -> None:
         """The finish reason of a choice, kept for the end. Without a reason the choice is only known to exist."""
@@ -161,6 +186,12 @@ class ChunkWriter:
             calls = choice.calls = Calls()
         pieces = []
         for piece in delta["tool_calls"]:
+            known = calls.places.get(piece.get("index"))
+            if known is not None and not piece.get("id"):  # more arguments of a call that is known: nearly always
+                if arguments := piece["function"].get("arguments") if piece.get("function") else "":
+                    calls.last, calls.argued[known] = known, True
+                    pieces.append({"index": known, "function": {"arguments": arguments}})
+                continue
             function = piece.get("function") or {}
             arguments = function.get("arguments") or ""
             place, new = calls.place(piece.get("index"), piece.get("id"))

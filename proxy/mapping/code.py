@@ -220,7 +220,9 @@ def _number(value: Any) -> bool:
 
 def ordinal(table: dict[str, dict[Any, int]], name: str, key: Any) -> int:
     """The number of `key` among those seen under `name`: 0 for the first."""
-    seen = table.setdefault(name, {})
+    seen = table.get(name)
+    if seen is None:
+        seen = table[name] = {}
     return seen.setdefault(key if isinstance(key, str | int) else repr(key), len(seen))
 
 

@@ -114,15 +114,16 @@ class Expressions(Code):
         root = self.root(tree, path, env)
         if paths.singular(tree.segments):
             return self.walk(root, tree.segments)
-        items = self.assign("[]")
+        items = self.assign("None")
         reads: set[str] = set()
 
         def collect(value: Value) -> None:
             reads.update(self.used(value).reads)
+            self.line(f"if {items} is None: {items} = []")
             self.line(f"{items}.append({value.code})")
 
         self.visit(root, tree.segments, env.root, collect)
-        return Value(self.assign(f"{items} or None"), kind="list", reads=frozenset(reads))
+        return Value(items, kind="list", reads=frozenset(reads))
 
     def walk(self, value: Value, segments: Segments) -> Value:
         """Follow names and indexes."""
@@ -188,11 +189,11 @@ class Expressions(Code):
     def visit(self, value: Value, segments: Segments, root: Value, body: Callable[[Value], None], nulls: bool = False) -> None:
         """Write loops that run `body` for each value a path finds; nulls are passed over unless asked for."""
         if not segments:
-            if nulls:
+            if nulls or not value.absent:
                 body(value)
-            else:
-                with self.block(f"if {value.code} is not None"):
-                    body(replace(value, absent=False))
+                return
+            with self.block(f"if {value.code} is not None"):
+                body(replace(value, absent=False))
             return
         for selector in segments[0]:
             self.select(value, selector, segments[1:], root, body, nulls)
@@ -206,7 +207,7 @@ class Expressions(Code):
             else:
                 self.visit(self.step(value, selector), rest, root, body, nulls)
             return
-        item = Value(self.name("i"), reads=value.reads, node=self.inner(value))
+        item = self.item(value)
         with self.block(f"for {item.code} in {self.loop(value, selector)}"):
             if isinstance(selector, Test):
                 with self.block(f"if {self.logical(selector.condition, item, root)}"):
@@ -214,11 +215,16 @@ class Expressions(Code):
             else:
                 self.visit(item, rest, root, body, nulls)
 
+    def item(self, value: Value) -> Value:
+        """A name for the items of a list; those of a typed list are never null."""
+        node = self.inner(value)
+        return Value(self.name("i"), absent=not (self.typed and node is not None and node.is_object), reads=value.reads, node=node)
+
     def loop(self, value: Value, selector: Selector) -> str:
         if isinstance(selector, Slice):
             piece = ":".join("" if bound is None else str(bound) for bound in (selector.start, selector.stop, selector.step))
             return f"({value.code}[{piece}] if type({value.code}) is list else ())" if selector.step != 0 else "()"
-        if value.kind == "list":
+        if value.kind == "list" or (self.typed and value.node is not None and value.node.is_list):
             return f"{value.code} or ()" if value.absent else value.code
         return f"({value.code} if type({value.code}) is list else children({value.code}))"
 
@@ -269,6 +275,9 @@ class Expressions(Code):
         arguments = [self.argument(entry, position, argument, tree, (path, env)) for position, argument in enumerate(tree.arguments)]
         if any(argument is None for argument in arguments):
             return ABSENT
+        if entry.name == "nonempty":
+            code = f"{operand.code} if {operand.code} or {operand.code} is False or {operand.code} == 0 else None"
+            return Value(self.assign(code), kind=operand.kind, reads=operand.reads)
         call = self.call(entry, operand, [str(argument) for argument in arguments], env)
         if entry.name == "ordinal" and not env.stateful:
             self.faults.add(path, "wrong-place", "ordinal() counts within a stream", offset=tree.offset, length=len(tree.name))

@@ -93,6 +93,8 @@ def join(value: Any, separator: str = "") -> str | None:
         return value
     if not isinstance(value, list):
         return None
+    if len(value) == 1 and isinstance(value[0], str):
+        return value[0]
     return separator.join([item for item in value if isinstance(item, str)])
 
 

@@ -104,14 +104,14 @@ class Operators(Templates):
         return replace(value, absent=all(branch.absent for branch in branches))
 
     def op_each(self, spec: dict[Any, Any], path: SpecPath, env: Env) -> Value:
-        name = self.assign("[]", "l")
+        name = self.assign("None", "l")
 
         def add(inner: Env) -> None:
             value = self.template(spec["$do"], (*path, "$do"), inner) if "$do" in spec else inner.item
-            self.collect(name, self.used(value))
+            self.collect(name, self.used(value), begun=False)
 
         self.each(spec, path, env, add)
-        return Value(self.assign(f"{name} or None"), kind="list")
+        return Value(name, kind="list")
 
     def each(self, spec: dict[Any, Any], path: SpecPath, env: Env, body: Callable[[Env], None]) -> None:
         """Run `body` for each item: `.`, `$pos` and the `$as` name stand for it."""
@@ -146,14 +146,19 @@ class Operators(Templates):
                 self.visit(self.root(tree, path, env), tree.segments, env.root, body)
                 return
         value = self.loop_value(source, path, env)
-        item = Value(self.name("i"), reads=value.reads, node=self.inner(value))
-        several = (
-            f"({value.code} or ())"
-            if value.kind == "list" or (self.typed and value.node is not None and value.node.is_list)
-            else (f"({value.code} if type({value.code}) is list else () if {value.code} is None else ({value.code},))")
-        )
-        with self.block(f"for {item.code} in {several}"), self.block(f"if {item.code} is not None"):
-            body(replace(item, absent=False))
+        item = self.item(value)
+        typed = self.typed and value.node is not None and value.node.is_list
+        several = f"({value.code} or ())" if typed or value.kind == "list" else self.several(value.code)
+        with self.block(f"for {item.code} in {several}"):
+            if not item.absent:
+                body(item)
+                return
+            with self.block(f"if {item.code} is not None"):
+                body(replace(item, absent=False))
+
+    def several(self, code: str) -> str:
+        """Source for the items of a value that may be a list, a single item, or absent."""
+        return f"({code} if type({code}) is list else () if {code} is None else ({code},))"
 
     def loop_value(self, source: Any, path: SpecPath, env: Env) -> Value:
         """What is looped over; a singular path keeps its place in the event, so that its items can be typed."""

@@ -8,11 +8,13 @@ from typing import Any
 
 import msgspec
 
-from proxy.mapping.chunks import DONE, ChunkWriter, write_chunk
+from proxy.mapping.chunks import DONE, ChunkWriter, Tokens, write_chunk
 from proxy.mapping.context import Context
 from proxy.mapping.failures import ErrorMapping
 from proxy.mapping.untag import Splitters
 
+#: OpenAI's end marker (some hosts write blanks behind it).
+DONE_DATA = b"[DONE]"
 _decode = msgspec.json.Decoder().decode
 
 
@@ -24,13 +26,15 @@ class StreamFault(Exception):
         self.report: dict[str, Any] = report if isinstance(report, dict) else {"message": str(report)}
 
 
-class Tally:
+class Tally(Tokens):
     """Takes a ChunkWriter's place in passthrough: counts, writes nothing."""
 
-    __slots__ = ("reasons", "usage")
+    __slots__ = ("reasons",)
+
+    choices = True  # no head is wanted
 
     def __init__(self) -> None:
-        self.usage: dict[str, Any] | None = None
+        super().__init__()
         self.reasons: dict[int, str | None] = {}
 
     def head(self, figures: dict[str, Any] | None) -> None:
@@ -104,8 +108,8 @@ class Stream:
 
         Raises StreamFault when it reports a failure, ValueError when it is not what a stream of this kind may hold.
         """
-        if data == b"[DONE]":
-            self.ended = self.ended or self.mapping.end_data == data
+        if data.startswith(DONE_DATA):
+            self.ended = self.ended or self.mapping.end_data == data.strip()
             return False
         self.hidden = False
         if self.decode is not None and self.typed is not None:

@@ -136,17 +136,30 @@ class StreamRules(Rewrites):
             with self.block(f"if {value.code} is not None"):
                 self.line(f"memory[{name!r}] = {value.code}")
         if "head" in rule:
-            self.line(f"writer.head({self.template(rule['head'], (*path, 'head'), env).code})")
+            with self.block("if not writer.choices"):  # once something has been written, its head stands
+                self.line(f"writer.head({self.template(rule['head'], (*path, 'head'), env).code})")
         if "emit" in rule:
             self.choose(rule["emit"], (*path, "emit"), env, self.emit)
         if "usage" in rule:
-            value = self.template(rule["usage"], (*path, "usage"), env)
-            with self.block(f"if {value.code} is not None"):
-                self.line(f"writer.usage = {value.code}")
+            self.usage(rule["usage"], (*path, "usage"), env)
         if "finish" in rule:
             self.finish(rule["finish"], (*path, "finish"), env)
         if "error" in rule:
             self.choose(rule["error"], (*path, "error"), env, self.fail)
+
+    def usage(self, spec: Any, path: SpecPath, env: Env) -> None:
+        """Usage of the last event that has it. Many vendors repeat it in every event: what must be computed waits until it is wanted."""
+        if isinstance(spec, str):
+            value = self.template(spec, path, env)
+            with self.block(f"if {value.code} is not None"):
+                self.line(f"writer.usage = {value.code}")
+            return
+        source = self.loop_value(spec["$of"], (*path, "$of"), env) if isinstance(spec, dict) and "$of" in spec else Value("True")
+        with self.block(f"if {source.code} is not None"):
+            name = self.name("usage_")
+            with self.block(f"def {name}()"):
+                self.line(f"return {self.template(spec, path, env).code}")
+            self.line(f"writer.later = {name}")
 
     def choose(self, spec: Any, path: SpecPath, env: Env, act: Callable[[Any, SpecPath, Env], None]) -> None:
         """`$match`, `$if` and `$each` around an action: they choose whether and for what it runs."""

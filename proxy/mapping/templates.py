@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -122,31 +122,27 @@ class Templates(Expressions):
         return Value(name, kind="dict")
 
     def fields(self, spec: dict[Any, Any], needed: dict[Any, Value], path: SpecPath, env: Env) -> Value:
-        """The object itself: certain fields in one display, the others added where they are present."""
-        name, started, sure = self.name("o"), False, bool(needed)
-        certain: list[str] = []
-        constants = 0
+        """The object itself: what is certain in one display, the rest added where it is present."""
+        values: list[tuple[str, Value, bool]] = []
         for key, field in spec.items():
             label = repr(key[1:] if isinstance(key, str) and key[:2] == "$$" else str(key))
             value = replace(needed[key], absent=False) if key in needed else self.template(field, (*path, key), env)
-            constants += is_constant(field)
-            sure = sure or (not value.absent and not is_constant(field))
-            if not started and not value.absent:
-                certain.append(f"{label}: {value.code}")
-                continue
-            if not started:
-                self.line(f"{name} = {{{', '.join(certain)}}}")
-                started = True
-            if value.absent:
-                with self.block(f"if {value.code} is not None"):
-                    self.line(f"{name}[{label}] = {value.code}")
-            else:
-                self.line(f"{name}[{label}] = {value.code}")
-        if not started:
-            self.line(f"{name} = {{{', '.join(certain)}}}")
+            values.append((label, value, is_constant(field)))
+        sure = any(not value.absent and not constant for _, value, constant in values)
+        doubtful = [value.code for _, value, _ in values if value.absent]
+        display = "{" + ", ".join(f"{label}: {value.code}" for label, value, _ in values) + "}"
+        if not doubtful:
+            return Value(self.assign(display, "o"), absent=not sure, kind="dict")
+        if len(doubtful) == 1 and not sure:
+            return Value(self.assign(f"{display} if {doubtful[0]} is not None else None", "o"), kind="dict")
+        first = next(position for position, (_, value, _) in enumerate(values) if value.absent)
+        name = self.assign("{" + ", ".join(f"{label}: {value.code}" for label, value, _ in values[:first]) + "}", "o")
+        for label, value, _ in values[first:]:
+            header = f"if {value.code} is not None: " if value.absent else ""
+            self.line(f"{header}{name}[{label}] = {value.code}")
         if not sure:
-            with self.block(f"if len({name}) == {constants}"):
-                self.line(f"{name} = None")
+            constants = sum(constant for *_, constant in values)
+            self.line(f"if len({name}) == {constants}: {name} = None")
         return Value(name, absent=not sure, kind="dict")
 
     def list_of(self, spec: list[Any], path: SpecPath, env: Env) -> Value:
@@ -155,6 +151,8 @@ class Templates(Expressions):
         values = [self.template(item, (*path, position), env) for position, item in enumerate(spec)]
         if not any(value.absent for value in values):
             return Value(self.assign("[" + ", ".join(value.code for value in values) + "]"), absent=False, kind="list")
+        if len(values) == 1:
+            return Value(self.assign(f"[{values[0].code}] if {values[0].code} is not None else None", "l"), kind="list")
         name = self.assign("[]", "l")
         for value in values:
             self.collect(name, replace(value, kind="item"))
@@ -163,22 +161,22 @@ class Templates(Expressions):
             return Value(self.assign(f"{name} if len({name}) > {constants} else None"), kind="list")
         return Value(name, absent=False, kind="list")
 
-    def collect(self, name: str, value: Value) -> None:
-        """Add a result to a list: absent ones not, lists item by item (unless it stands as an item itself)."""
+    def collect(self, name: str, value: Value, begun: bool = True) -> None:
+        """Add a result to a list: absent ones not, lists item by item (unless it stands as an item itself).
 
-        def add() -> None:
+        A list that is not yet `begun` is None until it has an item.
+        """
+        code = value.code
+        tests = {"list": code, "": f"{code} is not None and {code} != []"}
+        with self.block(f"if {tests.get(value.kind, f'{code} is not None')}") if value.absent or not begun else nullcontext():
+            if not begun:
+                self.line(f"if {name} is None: {name} = []")
             if value.kind == "list":
-                self.line(f"{name}.extend({value.code})")
+                self.line(f"{name}.extend({code})")
             elif value.kind in ("dict", "item"):
-                self.line(f"{name}.append({value.code})")
+                self.line(f"{name}.append({code})")
             else:
-                self.line(f"{name}.extend({value.code}) if type({value.code}) is list else {name}.append({value.code})")
-
-        if value.absent:
-            with self.block(f"if {value.code} is not None"):
-                add()
-        else:
-            add()
+                self.line(f"{name}.extend({code}) if type({code}) is list else {name}.append({code})")
 
 
 def is_constant(spec: Any) -> bool:

@@ -1,4 +1,7 @@
-"""Typed reading: the places that a stream's rules read, as a msgspec type, so that nothing else of an event is built."""
+"""Typed reading: the places that a stream's rules read, as a msgspec type, so that nothing else of an event is built.
+
+An object among the items of a list may not be null here: such an event is read in full, by the plain rules.
+"""
 
 from __future__ import annotations
 
@@ -30,6 +33,6 @@ def _type(node: Node, name: str) -> Any:
     if node.is_object:
         return _struct(node, name) | None
     if node.is_list and node.items is not None:
-        item = _type(node.items, name + "_item")
+        item = _struct(node.items, name + "_item") if node.items.is_object else _type(node.items, name + "_item")
         return list[item] | None  # type: ignore[valid-type]  # types made at load
     return Any
