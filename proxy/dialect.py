@@ -194,5 +194,5 @@ def expand(table: Mapping[Any, Any]) -> dict[Any, Any]:
 
 
 def _globs(patterns: str) -> Callable[[str], Any]:
-    """`claude-3*|claude-2*` → a function that says whether a model fits (case counts)."""
+    """`small-*|tiny-*` → a function that says whether a model fits (case counts)."""
     return re.compile("|".join(translate(pattern.strip()) for pattern in patterns.split("|"))).match
