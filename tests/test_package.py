@@ -25,10 +25,10 @@ def contents(wheel: Path) -> set[str]:
 
 
 def test_the_wheel_holds_the_package_and_its_data_and_nothing_else(wheel: Path) -> None:
-    package = {f"proxy/{path.relative_to(ROOT / 'proxy').as_posix()}" for path in (ROOT / "proxy").rglob("*") if path.is_file()}
+    files = (path.relative_to(ROOT) for path in (ROOT / "proxy").rglob("*") if path.is_file())
+    package = {file.as_posix() for file in files if not any(part.startswith((".", "__pycache__")) for part in file.parts)}
     schemas = {f"proxy/data/schemas/{path.name}" for path in (ROOT / "schemas").iterdir()}
-    expected = {path for path in package if "__pycache__" not in path} | schemas | {"proxy/data/routes.yaml"}
-    assert contents(wheel) == expected
+    assert contents(wheel) == package | schemas | {"proxy/data/routes.yaml"}
 
 
 def test_the_wheel_names_its_command_and_licence(wheel: Path) -> None:
