@@ -73,9 +73,10 @@ class Spec:
         return next(iter(self.origins.values()))[0], ()
 
     def changed(self, parts: Mapping[SpecPath, Any], origins: Mapping[SpecPath, Origin], without: Container[SpecPath] = ()) -> Spec:
-        """The same with some parts put in and others taken out."""
-        kept = {path: part for path, part in self.parts.items() if path not in without}
-        return replace(self, parts=kept | dict(parts), origins={**self.origins, **origins})
+        """The same with some parts put in (one that is None is taken out), and without others."""
+        whole = {**self.parts, **parts}
+        kept = {path: part for path, part in whole.items() if path not in without and part is not None}
+        return replace(self, parts=kept, origins={**self.origins, **origins})
 
     def compile(self, operations: Container[str] | None = None) -> Dialect:
         """Raises ConfigError with every fault, each where it was written."""
@@ -134,7 +135,7 @@ class Shelf:
         spec = Spec(name, parts, origins, main.value.get("provider"))
         if "extends" in main.value:
             return self._extend(spec, main, asking)
-        return self._whole(_without_nulls(spec))
+        return self._whole(spec.changed({}, {}))
 
     def _extend(self, spec: Spec, main: Document, asking: tuple[tuple[str, bool], ...]) -> Spec | None:
         name = main.value["extends"]
@@ -284,7 +285,3 @@ def _traits(first: Spec, then: Spec) -> tuple[dict[SpecPath, Any], dict[SpecPath
     """The first dialect's rows, then the other's; each row keeps its origin."""
     own, others = first.parts[("traits",)], then.parts[("traits",)]
     return {("traits",): own + others}, {("traits", len(own) + index): then.origin(("traits", index)) for index in range(len(others))}
-
-
-def _without_nulls(spec: Spec) -> Spec:
-    return replace(spec, parts={path: part for path, part in spec.parts.items() if part is not None})

@@ -23,7 +23,8 @@ def overridden(spec: Spec, name: str, entry: Mapping[str, Any], report: Report) 
     """The dialect as this provider speaks it. Faults (repairs that cannot work) go to `report`."""
     for key in ("tables", "errors"):
         for part, value in entry.get(key, {}).items():
-            spec = spec.changed({(key, part): value}, {(key, part): (report.document, ("providers", name, key, part))})
+            here: SpecPath = (key, part)
+            spec = spec.changed({here: value}, {here: (report.document, ("providers", name, key, part))})
     if "traits" in entry:
         place: SpecPath = ("providers", name, "traits")
         rows = entry["traits"]
