@@ -26,6 +26,14 @@ def settle(document: dict[str, Any], context: Context) -> dict[str, Any]:
     return document
 
 
+def told_its_end(document: dict[str, Any]) -> bool:
+    """Whether every choice of a chat completion has its finish reason: one is never made up. Other documents have none."""
+    if document.get("object") != "chat.completion":
+        return True
+    choices = document.get("choices") or ()
+    return bool(choices) and all(choice.get("finish_reason") for choice in choices)
+
+
 def _settle_choice(choice: dict[str, Any], position: int, context: Context) -> None:
     choice.setdefault("index", position)
     choice.setdefault("logprobs", None)

@@ -13,7 +13,7 @@ import msgspec
 
 from proxy.errors import SpecPath
 from proxy.mapping.code import Env, Node, Pieces, Value, names
-from proxy.mapping.completion import settle
+from proxy.mapping.completion import settle, told_its_end
 from proxy.mapping.context import Context
 from proxy.mapping.failures import ErrorMapping
 from proxy.mapping.rewrites import Rewrites
@@ -164,14 +164,21 @@ def compile_members(spec: Mapping[str, Any], path: SpecPath, pieces: Pieces) -> 
 
 @dataclass(frozen=True, slots=True)
 class ResponseMapping:
-    """A whole answer → the canonical answer. Raises ValueError when it is not an object."""
+    """A whole answer → the canonical answer; `built` anew or rewritten in place.
+
+    Raises ValueError when it is not an object, or nothing from which an answer can be built.
+    """
 
     function: Callable[[dict[str, Any], Context], dict[str, Any]]
+    built: bool
 
     def __call__(self, document: Any, context: Context) -> dict[str, Any]:
         if not isinstance(document, dict):
             raise ValueError("the answer is not a JSON object")
-        return settle(self.function(document, context), context)
+        answer = settle(self.function(document, context), context)
+        if self.built and not told_its_end(answer):
+            raise ValueError("the answer does not say how it ended")
+        return answer
 
 
 def compile_response(spec: Mapping[str, Any], path: SpecPath, pieces: Pieces, *, trace: bool = False) -> ResponseMapping | None:
@@ -186,7 +193,7 @@ def compile_response(spec: Mapping[str, Any], path: SpecPath, pieces: Pieces, *,
         source.line("return document")
     else:
         source.line(f"return {source.template(spec['body'], (*path, 'body'), env).code} or {{}}")
-    return ResponseMapping(source.function("response", "document, context, trace=None" if trace else "document, context"))
+    return ResponseMapping(source.function("response", "document, context, trace=None" if trace else "document, context"), "body" in spec)
 
 
 @dataclass(frozen=True, slots=True)
