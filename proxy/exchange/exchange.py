@@ -180,7 +180,7 @@ class Exchange:
         self._blame(error)
         if not self.record.client_gone:
             own_key = self.rooms.own_key(self._request.headers)
-            error.message = self.rooms.scrubber.text(error.message, own_key or "")
+            self.rooms.scrubber.error(error, own_key or "")
             self.answer.fail(error)
 
     def _blame(self, error: ExchangeError) -> None:

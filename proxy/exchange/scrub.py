@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from proxy.errors import ExchangeError
+
 #: Shorter ones would blot out ordinary words; no vendor's key is that short.
 _SHORTEST = 6
 _SHOWN = "***"
@@ -15,6 +17,13 @@ class Scrubber:
 
     def __init__(self, secrets: Iterable[str]) -> None:
         self._pattern = _pattern(secrets)
+
+    def error(self, error: ExchangeError, *more: str) -> None:
+        """Takes the secrets out of all that an error shows; an upstream may echo them anywhere in it."""
+        error.message = self.text(error.message, *more)
+        error.type = self.text(error.type, *more)
+        error.code = self.text(error.code, *more) if error.code else error.code
+        error.param = self.text(error.param, *more) if error.param else error.param
 
     def text(self, text: str, *more: str) -> str:
         """`text` without the secrets, nor `more` of them (the client's own)."""
