@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -115,7 +115,7 @@ class Operators(Templates):
 
     def each(self, spec: dict[Any, Any], path: SpecPath, env: Env, body: Callable[[Env], None]) -> None:
         """Run `body` for each item: `.`, `$pos` and the `$as` name stand for it."""
-        position = self.assign("-1", "p") if mentions(spec, "$pos") else ""
+        position = self.assign("-1", "p") if mentions(spec, "$pos", self.pieces.defs) else ""
 
         def run(item: Value) -> None:
             names = dict(env.names)
@@ -294,10 +294,13 @@ def case_test(subject: str, case: Any) -> str:
     return f"{subject} == {text!r}"
 
 
-def mentions(spec: Any, name: str) -> bool:
-    """Whether a variable's name occurs anywhere in a template."""
+def mentions(spec: Any, name: str, defs: Mapping[str, Any], seen: frozenset[str] = frozenset()) -> bool:
+    """Whether a variable's name occurs anywhere in a template, or in a def that it uses."""
     if isinstance(spec, str):
         return name in spec
     if isinstance(spec, dict):
-        return any(mentions(value, name) for value in spec.values()) or "$use" in spec
-    return any(mentions(item, name) for item in spec) if isinstance(spec, list) else False
+        used = spec.get("$use")
+        if isinstance(used, str) and used not in seen and mentions(defs.get(used), name, defs, seen | {used}):
+            return True
+        return any(mentions(value, name, defs, seen) for value in spec.values())
+    return any(mentions(item, name, defs, seen) for item in spec) if isinstance(spec, list) else False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -66,11 +67,14 @@ def _step(source: StreamRules, spec: dict[str, Any], path: SpecPath, node: Node 
 class StreamRules(Rewrites):
     """Adds stream rules to the source."""
 
+    watching = False
+
     def stream(self, spec: dict[str, Any], path: SpecPath, env: Env) -> None:
         if "rewrite" in spec:
             self.rewrite(spec["rewrite"], (*path, "rewrite"), env)
             self.remember_reads = True
             self.known = [{}]
+        self.watching = not emits(spec.get("events") or {})
         if "event" in spec:
             self.line(f"kind = {self.text(str(spec['event']), (*path, 'event'), env).code}")
         self.terminal(spec.get("terminal", {}), (*path, "terminal"), env)
@@ -154,8 +158,8 @@ class StreamRules(Rewrites):
             with self.block(f"if {value.code} is not None"):
                 self.line(f"writer.usage = {value.code}")
             return
-        source = self.loop_value(spec["$of"], (*path, "$of"), env) if isinstance(spec, dict) and "$of" in spec else Value("True")
-        with self.block(f"if {source.code} is not None"):
+        source = self.loop_value(spec["$of"], (*path, "$of"), env) if isinstance(spec, dict) and "$of" in spec else None
+        with self.block(f"if {source.code} is not None") if source else nullcontext():
             name = self.name("usage_")
             with self.block(f"def {name}()"):
                 self.line(f"return {self.template(spec, path, env).code}")
@@ -210,15 +214,20 @@ class StreamRules(Rewrites):
             self.line(call)
 
     def finish(self, spec: Any, path: SpecPath, env: Env) -> None:
-        """With `{index, reason}` the choice is known to exist even while it has no reason."""
+        """With `{index, reason}` a stream that is only watched knows of the choice even while it has no reason."""
         if not isinstance(spec, dict) or "reason" not in spec:
             reason = self.template(spec, path, env)
-            with self.block(f"if {reason.code} is not None"):
+            with self.block(f"if {reason.code} is not None") if reason.absent else nullcontext():
                 self.line(f"writer.finish({reason.code})")
             return
         reason = self.template(spec["reason"], (*path, "reason"), env)
         index = self.template(spec.get("index", 0), (*path, "index"), env)
-        self.line(f"writer.finish({reason.code}, {index.code})")
+        call = f"writer.finish({reason.code}, {index.code})"
+        if self.watching or not reason.absent:
+            self.line(call)
+            return
+        with self.block(f"if {reason.code} is not None"):
+            self.line(call)
 
     def fail(self, spec: Any, path: SpecPath, env: Env) -> None:
         report = self.template(spec, path, replace(env, conditional=True))
