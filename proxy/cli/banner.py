@@ -21,7 +21,7 @@ _CONNECT = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "[::1]"}  # noqa: S10
 def banner(config: Config, addresses: Sequence[tuple[str, int]], stream: TextIO) -> str:
     """The whole text. `addresses`: host and port of each listening socket; with none, clients use the Unix socket."""
     base_url = _base_urls(config, addresses)
-    keys = "one of the keys in the configuration" if config.keys else "any (no client keys are listed: served on loopback only)"
+    keys = "one of the keys in the configuration" if config.keys else "any (no client keys are listed: only this machine is served)"
     lines = [
         f"{paint('Samewire', 'bold', stream)} {__version__}, configured by {config.path}",
         "",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import re
 import shlex
 import signal
 import socket
@@ -92,7 +93,7 @@ def test_the_table_says_what_can_be_used(served: Served) -> None:
     assert rows["demo-claude"].startswith("demo demo-claude, ")
     assert rows["openai"].startswith("no key: set OPENAI_API_KEY ")
     assert rows["ollama"].startswith("ready ")
-    assert "served on loopback only" in rows["api_key"]
+    assert "only this machine is served" in rows["api_key"]
 
 
 def test_the_printed_request_works(served: Served) -> None:
@@ -197,3 +198,35 @@ def test_faults_of_the_configuration_keep_it_from_starting(tmp_path: Path) -> No
     done = start(tmp_path)
     assert done.returncode == 1
     assert "routes.yaml:4:20: error[unknown-provider]" in done.stderr
+
+
+def test_the_readmes_python_works(served: Served) -> None:
+    readme = (ROOT / "README.md").read_text("utf-8")
+    (code,) = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
+    assert "127.0.0.1:8787" in code
+    code = code.replace("127.0.0.1:8787", f"127.0.0.1:{served.port}")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip()
+
+
+def test_the_demos_run_alone() -> None:
+    command = [sys.executable, "-m", "proxy", "demo", "ollama", "--json", "--pace", "0"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        address = json.loads("".join(iter(process.stdout.readline, "}\n")) + "}")["ollama"]
+        host, port = address.removeprefix("http://").split(":")
+        with closing(http.client.HTTPConnection(host, int(port), timeout=30)) as connection:
+            connection.request("POST", "/api/chat", json.dumps({"model": "m", "stream": False}))
+            with connection.getresponse() as response:
+                assert json.loads(response.read())["message"]["content"]
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=30)
+    assert process.returncode == 0
+    assert err == ""
+
+
+def test_a_demo_that_does_not_exist_is_told(tmp_path: Path) -> None:
+    done = start(tmp_path, "demo", "chocolate")
+    assert done.returncode == 2
+    assert "no such flavour: chocolate; there are claude, " in done.stderr
