@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -307,14 +307,3 @@ def _syntax(document: Document, error: yaml.YAMLError) -> Diagnostic:
     looked_at = f"{message} '{document.text[mark.index : mark.index + 1]} {document.text[mark.index - 1 : mark.index + 1]}"
     hint = next((hint for sign, hint in _HINTS if sign in looked_at), "")
     return document.diagnostic(index, "yaml-syntax", message, hint)
-
-
-def walk(value: Any, path: SpecPath = ()) -> Iterator[tuple[SpecPath, Any]]:
-    """Every value in a document with its place, outermost first."""
-    yield path, value
-    if isinstance(value, dict):
-        for key, item in value.items():
-            yield from walk(item, (*path, key))
-    elif isinstance(value, list):
-        for index, item in enumerate(value):
-            yield from walk(item, (*path, index))
