@@ -110,6 +110,10 @@ class Providers:
         return replace(shared, operations={**shared.operations, **repaired.operations}) if shared and repaired else None
 
     def shared(self, spec: Spec, operations: frozenset[str] | None) -> Dialect | None:
+        """Compiled once; a part of what has been compiled whole is taken from it."""
+        whole = self._compiled.get((spec.name, None))
+        if whole is not None and operations is not None:
+            return replace(whole, operations={name: part for name, part in whole.operations.items() if name in operations})
         key = (spec.name, operations)
         if key not in self._compiled:
             self._compiled[key] = self.compiled(spec, operations)
