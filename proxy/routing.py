@@ -87,12 +87,12 @@ class Router(Generic[P]):
     def route_of(self, model: str) -> Route:
         """The route that a name leads to, whatever is asked of it. Raises ClientError 404."""
         for route, _ in self._fitting(model):
-            if route.ready:
+            if route.ready and (route.pattern is not None or route.operations is None):
                 return route
         raise self._unknown(model)
 
     def _resolve(self, operation: str, model: str | None) -> Resolution[P]:
-        fitting = list(self._fitting(model))
+        fitting = [(route, parts) for route, parts in self._fitting(model) if route.pattern is not None or route.serves(operation)]
         for route, parts in fitting:
             if not route.serves(operation):
                 continue

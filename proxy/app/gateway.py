@@ -129,6 +129,8 @@ class Gateway:
     async def drain(self, grace: float) -> None:
         """Takes no new requests; running ones get `grace` seconds to end, then a 503 or an error event."""
         self._pages.ready = False
+        for exchange in self._exchanges:
+            exchange.answer.keep_alive = False
         if await self._ended(grace):
             return
         for exchange in tuple(self._exchanges):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator
-from ipaddress import ip_address
+from ipaddress import IPv6Address, ip_address
 
 from aiohttp import hdrs
 from aiohttp.web import BaseRequest
@@ -80,9 +80,11 @@ def is_local(peer: str | None, headers: CIMultiDictProxy[str]) -> bool:
 
 def _is_loopback(address: str) -> bool:
     try:
-        return ip_address(address.partition("%")[0]).is_loopback
+        parsed = ip_address(address.partition("%")[0])
     except ValueError:
         return False
+    mapped = parsed.ipv4_mapped if isinstance(parsed, IPv6Address) else None
+    return (mapped or parsed).is_loopback
 
 
 def _unauthorized(message: str) -> ClientError:

@@ -71,6 +71,11 @@ class ClientConnection(web.RequestHandler):
         if self._reading_paused:
             super().resume_reading(resume_parser)
 
+    def log_exception(self, *args: Any, **kwargs: Any) -> None:
+        # A client that goes while the rest of its body is being read is no news.
+        if self.transport is not None:
+            super().log_exception(*args, **kwargs)
+
     def handle_error(
         self,
         request: web.BaseRequest,

@@ -70,7 +70,8 @@ class Attempt:
             self._report(dropped)
         head = target.request_head(exchange.identifier, exchange.query, stream=exchange.asked.stream) + exchange.lines_for(target) + lines
         exchange.prepared()
-        first = target.pace.first
+        first, write = target.pace.first, target.pace.write
+        exchange.answer.write_stall = NEVER if write is None else write
         self._deadline = asyncio.get_running_loop().time() + (NEVER if first is None else first)
         call = await exchange.rooms.pool.send(target.origin, head, body, connect=target.timeouts.connect or NEVER)
         try:

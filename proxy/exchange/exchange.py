@@ -103,6 +103,7 @@ class Exchange:
     def stop(self, error: ExchangeError) -> None:
         """Ends the exchange from outside, in whatever phase it is: with a status, or with an error event."""
         self._stopped = error
+        self.answer.keep_alive = False
         if self._task is not None:
             self._task.cancel()
 

@@ -2,54 +2,55 @@
 
 from __future__ import annotations
 
-import hashlib
-
 import pytest
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from proxy.app.cors import Cors
-from proxy.app.keys import Keys, presented_key
-from proxy.errors import ClientError
+from proxy.app.keys import is_local, presented_keys
 
 
 def headers(**given: str) -> CIMultiDictProxy[str]:
     return CIMultiDictProxy(CIMultiDict({name.replace("_", "-"): value for name, value in given.items()}))
 
 
-PRESENTED = [
-    ({"Authorization": "Bearer sk-1"}, "sk-1"),
-    ({"authorization": "bearer  sk-1 "}, "sk-1"),
-    ({"x_api_key": "sk-2"}, "sk-2"),
-    ({"api_key": "sk-3"}, "sk-3"),
-    ({"Authorization": "Bearer sk-1", "x_api_key": "sk-2"}, "sk-1"),
-    ({"Authorization": "Basic abc", "x_api_key": "sk-2"}, "sk-2"),
-    ({"Authorization": "Bearer "}, None),
-    ({"Sec_WebSocket_Protocol": "realtime, openai-insecure-api-key.sk-4, openai-beta.realtime-v1"}, "sk-4"),
-    ({}, None),
+PRESENTED: list[tuple[dict[str, str], list[str]]] = [
+    ({"Authorization": "Bearer sk-1"}, ["sk-1"]),
+    ({"authorization": "bearer  sk-1 "}, ["sk-1"]),
+    ({"x_api_key": "sk-2"}, ["sk-2"]),
+    ({"api_key": "sk-3"}, ["sk-3"]),
+    ({"Authorization": "Bearer sk-1", "x_api_key": "sk-2", "api_key": " sk-3"}, ["sk-1", "sk-2", "sk-3"]),
+    ({"Authorization": "Basic abc", "x_api_key": "sk-2"}, ["sk-2"]),
+    ({"Authorization": "Bearer "}, []),
+    ({"Sec_WebSocket_Protocol": "realtime, openai-insecure-api-key.sk-4, openai-beta.realtime-v1"}, ["sk-4"]),
+    ({}, []),
 ]
 
 
-@pytest.mark.parametrize(("given", "key"), PRESENTED)
-def test_presented(given: dict[str, str], key: str | None) -> None:
-    assert presented_key(headers(**given)) == key
+@pytest.mark.parametrize(("given", "keys"), PRESENTED)
+def test_presented(given: dict[str, str], keys: list[str]) -> None:
+    assert list(presented_keys(headers(**given))) == keys
 
 
-@pytest.mark.parametrize("key", ["sk-right", "schlüssel", "\udcff"])
-def test_known_key(key: str) -> None:
-    keys = Keys({hashlib.sha256(key.encode("utf-8", "surrogateescape")).digest(): "me"})
-    assert keys.check(key) == "me"
+PEERS = [
+    ("127.0.0.1", None, True),
+    ("::1", None, True),
+    ("127.8.8.8", None, True),
+    ("::ffff:127.0.0.1", None, True),
+    (None, None, True),
+    ("192.0.2.1", None, False),
+    ("fe80::1%eth0", None, False),
+    ("127.0.0.1", "127.0.0.1", True),
+    ("127.0.0.1", "192.0.2.1", False),
+    ("127.0.0.1", "127.0.0.1, 192.0.2.1", False),
+    ("127.0.0.1", "192.0.2.1, 127.0.0.1", False),
+    ("127.0.0.1", "unknown", False),
+    (None, "192.0.2.1", False),
+]
 
 
-@pytest.mark.parametrize("key", [None, "", "sk-wrong", "ключ", "\udcff"])
-def test_unknown_key(key: str | None) -> None:
-    with pytest.raises(ClientError) as caught:
-        Keys({b"0" * 32: "me"}).check(key)
-    assert (caught.value.status, caught.value.code) == (401, "invalid_api_key")
-    assert key is None or not key or key not in caught.value.message
-
-
-def test_no_keys_listed_is_open() -> None:
-    assert Keys({}).check(None) is None
+@pytest.mark.parametrize(("peer", "forwarded", "local"), PEERS)
+def test_who_sits_at_this_machine(peer: str | None, forwarded: str | None, local: bool) -> None:
+    assert is_local(peer, headers(X_Forwarded_For=forwarded) if forwarded is not None else headers()) is local
 
 
 LISTED = Cors(["https://app.example/", "http://localhost:3000"])

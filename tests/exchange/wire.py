@@ -188,6 +188,12 @@ class Served:
         """The text of a scrape."""
         return (await self.ask(b"", "/metrics", method="GET")).body.decode()
 
+    async def counted(self, line: str) -> None:
+        """Waits until a scrape shows this: what the gateway notes once a client is gone can be seen nowhere else."""
+        async with asyncio.timeout(DEADLINE):
+            while line not in await self.metrics():  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+
 
 @asynccontextmanager
 async def serving(*scripts: Sequence[Step], others: Sequence[Sequence[Step]] = (), **changes: Any) -> AsyncIterator[Served]:

@@ -1,0 +1,433 @@
+"""Request bodies: what is read, what is refused with which status, what goes up."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+from typing import Any
+
+import pytest
+
+from proxy.exchange.body import BodyLimits
+from tests.exchange.wire import CHAT, COMPLETION, Served, json_answer, serving, sse
+from tests.upstream.scripted import Peer, after, hang, request, request_head
+
+OK = [request, json_answer(COMPLETION)]
+
+
+def sent(served: Served, number: int = 0) -> bytes:
+    """The body that the upstream got."""
+    return served.upstream.requests[number].partition(b"\r\n\r\n")[2]
+
+
+def sent_headers(served: Served) -> dict[str, str]:
+    """The headers that the upstream got."""
+    lines = served.upstream.requests[0].partition(b"\r\n\r\n")[0].decode("latin-1").split("\r\n")[1:]
+    return {name: value for name, _, value in (line.partition(": ") for line in lines)}
+
+
+REFUSED: list[tuple[str, bytes, int, str | None, str | None]] = [
+    ("no JSON", b"hello", 400, "invalid_json", None),
+    ("empty", b"", 400, "invalid_json", None),
+    ("cut", b'{"model":"m"', 400, "invalid_json", None),
+    ("a list", b"[]", 400, "invalid_json", None),
+    ("a scalar", b"42", 400, "invalid_json", None),
+    ("null", b"null", 400, "invalid_json", None),
+    ("trailing text", b'{"model":"m"} x', 400, "invalid_json", None),
+    ("single quotes", b"{'model':'m'}", 400, "invalid_json", None),
+    ("NaN", b'{"model":"m","temperature":NaN}', 400, "invalid_json", None),
+    ("too deep", b'{"model":"m","x":' + b"[" * 9999 + b"]" * 9999 + b"}", 400, "invalid_json", None),
+    ("bad UTF-8", b'{"model":"m","x":"\xff"}', 400, "invalid_json", None),
+    ("UTF-16", '{"model":"m"}'.encode("utf-16"), 400, "invalid_json", None),
+    ("byte order mark", b'\xef\xbb\xbf{"model":"m"}', 400, "invalid_json", None),
+    ("model twice", b'{"model":"m","model":"n"}', 400, "invalid_json", "model"),
+    ("model twice, escaped", b'{"model":"m","mod\\u0065l":"n"}', 400, "invalid_json", "model"),
+    ("stream twice", b'{"model":"m","stream":true,"stream":false}', 400, "invalid_json", "stream"),
+    ("no model", b"{}", 400, "missing_parameter", "model"),
+    ("model null", b'{"model":null}', 400, "missing_parameter", "model"),
+    ("model a number", b'{"model":1}', 400, None, "model"),
+    ("model a list", b'{"model":["m"]}', 400, None, "model"),
+    ("model empty", b'{"model":""}', 400, None, "model"),
+    ("model long", b'{"model":"' + b"m" * 600 + b'"}', 400, None, "model"),
+    ("model with a line end", b'{"model":"m\\r\\nx: y"}', 400, None, "model"),
+    ("stream a string", b'{"model":"m","stream":"yes"}', 400, None, "stream"),
+    ("stream a number", b'{"model":"m","stream":1}', 400, None, "stream"),
+    ("unknown model", b'{"model":"nobody"}', 404, "model_not_found", "model"),
+]
+
+
+@pytest.mark.parametrize(("body", "status", "code", "param"), [row[1:] for row in REFUSED], ids=[row[0] for row in REFUSED])
+async def test_refused(body: bytes, status: int, code: str | None, param: str | None) -> None:
+    async with serving(OK) as served:
+        reply = await served.ask(body)
+        assert (reply.status, reply.error["code"], reply.error["param"]) == (status, code, param)
+        assert reply.error["type"] == "invalid_request_error"
+        assert reply.error["message"].endswith((".", "?"))
+        assert served.upstream.peers == []
+
+
+TYPES = [
+    ("application/json", 200),
+    ("application/json; charset=utf-8", 200),
+    ("APPLICATION/JSON", 200),
+    ("application/vnd.api+json", 200),
+    ("", 200),
+    ("text/plain", 415),
+    ("application/x-www-form-urlencoded", 415),
+    ("multipart/form-data; boundary=X", 415),
+]
+
+
+@pytest.mark.parametrize(("content_type", "status"), TYPES, ids=[row[0] or "none" for row in TYPES])
+async def test_content_types(content_type: str, status: int) -> None:
+    async with serving(OK) as served:
+        assert (await served.ask(CHAT, headers={"content-type": content_type})).status == status
+
+
+async def test_a_browser_must_say_its_content_type() -> None:
+    """Else any page could send requests here without being allowed to."""
+    async with serving(OK) as served:
+        assert (await served.ask(CHAT, headers={"content-type": "", "origin": "https://evil.example"})).status == 415
+
+
+async def test_what_is_not_routing_goes_through_byte_for_byte() -> None:
+    body = b'{ "model" :"m" ,\n"x_unknown": 1.10, "big":123456789012345678901234567890,"model2":"m","s":"\\u00e9\\ud83d\\ude00\xc3\xa9"}'
+    async with serving(OK) as served:
+        assert (await served.ask(body)).status == 200
+        assert sent(served) == body.replace(b'"m" ', b'"up" ', 1)
+
+
+async def test_what_a_route_sets_bounds_and_drops() -> None:
+    route = {
+        "model": "m",
+        "to": "p0/up",
+        "default": {"temperature": 0.5},
+        "set": {"user": "u"},
+        "clamp": {"n": {"max": 2}},
+        "drop": ["seed"],
+    }
+    async with serving(OK, routes=[route]) as served:
+        await served.ask(b'{"model":"m", "seed":1,"n":5 ,"x": 1.0}')
+        assert json.loads(sent(served)) == {"model": "up", "n": 2, "x": 1.0, "temperature": 0.5, "user": "u"}
+        assert b'"x": 1.0' in sent(served)
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "status"),
+    [
+        (b"{" + b" " * 2000 + b"}", {}, 413),
+        (b"", {"content-length": "2000000000"}, 413),
+        (gzip.compress(json.dumps(CHAT).encode()), {"content-encoding": "gzip"}, 200),
+        (gzip.compress(b" " * 10**6), {"content-encoding": "gzip"}, 413),
+        (b"{}", {"content-encoding": "gzip"}, 400),
+        (b"{}", {"content-encoding": "br"}, 415),
+        (b"{}", {"content-encoding": "gzip, gzip"}, 415),
+    ],
+    ids=["long", "said to be long", "gzip", "bomb", "not gzip", "br", "twice"],
+)
+async def test_sizes_and_codings(body: bytes, headers: dict[str, str], status: int) -> None:
+    async with serving(OK, server={"limits": {"body": 1000}}) as served:
+        reply = await served.ask(body, headers=headers)
+        assert reply.status == status
+        if status == 200:
+            assert json.loads(sent(served)) == CHAT | {"model": "up"}
+
+
+async def test_a_long_chunked_body_is_refused_before_its_end() -> None:
+    async with serving(OK, server={"limits": {"body": 1000}}) as served, await served.client() as client:
+        client.writer.write(
+            b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n7d0\r\n" + b" " * 2000 + b"\r\n"
+        )
+        reply = await client.reply()
+        assert (reply.status, reply.headers["connection"]) == (413, "close")
+
+
+async def test_a_body_in_pieces_is_read() -> None:
+    body = json.dumps(CHAT).encode()
+    async with serving(OK) as served, await served.client() as client:
+        client.writer.write(b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n" % len(body))
+        for at in range(0, len(body), 7):
+            client.writer.write(body[at : at + 7])
+            await client.writer.drain()
+            await asyncio.sleep(0)
+        assert (await client.reply()).status == 200
+
+
+@pytest.mark.parametrize("framing", ["content-length: 99", "transfer-encoding: chunked"])
+async def test_a_body_that_does_not_come_has_a_deadline(framing: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(BodyLimits.__init__, "__defaults__", (2**20, 0.05, 1.0))
+    async with serving(OK) as served, await served.client() as client:
+        client.writer.write(f"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\n{framing}\r\n\r\n".encode())
+        reply = await client.reply()
+        assert (reply.status, reply.error["code"]) == (408, "request_timeout")
+
+
+async def test_a_malformed_chunk_in_a_later_read_is_no_hang(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(BodyLimits.__init__, "__defaults__", (2**20, 0.05, 1.0))
+    async with serving(OK) as served, await served.client() as client:
+        client.writer.write(b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n1\r\n{\r\n")
+        assert (await served.ask(b"", "/healthz", method="GET")).status == 200  # it has read the first part
+        client.writer.write(b"zz\r\n")
+        assert (await client.reply()).status in (400, 408)
+
+
+async def test_expect_is_answered_after_key_and_size_were_looked_at() -> None:
+    body = json.dumps(CHAT).encode()
+    async with serving(OK) as served, await served.client() as client:
+        client.send(b"", headers={"content-length": str(len(body)), "expect": "100-continue"})
+        assert await client.reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
+        client.writer.write(body)
+        assert (await client.reply()).status == 200
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"content-length": "99999999"}, 413),
+        ({"content-type": "text/plain"}, 415),
+        ({"expect": "a-miracle"}, 417),
+        ({"authorization": "Bearer wrong"}, 401),
+    ],
+)
+async def test_what_is_refused_by_its_head_is_not_asked_for(headers: dict[str, str], status: int) -> None:
+    keys = [{"name": "me", "sha256": "0" * 64}] if status == 401 else []
+    async with serving(OK, server={"keys": keys}) as served, await served.client() as client:
+        client.send(b"", headers={"content-length": "9", "expect": "100-continue", **headers})
+        assert (await client.reply()).status == status
+
+
+async def test_what_goes_up_is_made_afresh() -> None:
+    headers = {
+        "authorization": "Bearer sk-of-the-client",
+        "x-api-key": "sk-of-the-client",
+        "cookie": "a=b",
+        "x-stainless-os": "Linux",
+        "connection": "x-hop",
+        "x-hop": "1",
+        "x-forwarded-for": "127.0.0.1",
+        "user-agent": "secret/1",
+        "openai-organization": "org-1",
+        "x-request-id": "abc",
+        "traceparent": "00-" + "a" * 32 + "-" + "b" * 16 + "-01",
+        "tracestate": "x=y",
+        "baggage": "k=v",
+    }
+    async with serving(OK) as served:
+        assert (await served.ask(headers=headers)).headers["x-request-id"] == "abc"
+        up = sent_headers(served)
+        assert up.pop("content-length").isdigit()
+        assert up.pop("host").startswith("127.0.0.1:")
+        assert up.pop("user-agent").startswith("samewire/")
+        assert up == {
+            "accept": "*/*",
+            "accept-encoding": "identity",
+            "authorization": "Bearer sk-secret-0",
+            "content-type": "application/json",
+            "openai-organization": "org-1",
+            "x-request-id": "abc",
+            "traceparent": "00-" + "a" * 32 + "-" + "b" * 16 + "-01",
+            "tracestate": "x=y",
+            "baggage": "k=v",
+        }
+
+
+async def test_a_trace_is_begun_where_there_is_none() -> None:
+    async with serving(OK) as served:
+        reply = await served.ask(headers={"traceparent": "nonsense", "tracestate": "x=y"})
+        up = sent_headers(served)
+        assert len(up["traceparent"]) == 55
+        assert "tracestate" not in up
+        assert up["x-request-id"] == reply.headers["x-request-id"]
+        assert reply.headers["x-request-id"].startswith("req_")
+
+
+async def test_headers_of_provider_and_route() -> None:
+    route = {"model": "m", "to": "p0/up", "headers": {"x-route": "1", "x-both": "route"}}
+    providers = {"p0": {"headers": {"x-provider": "1", "x-both": "provider"}, "forward": ["x-mine"]}}
+    async with serving(OK, routes=[route], providers=providers) as served:
+        await served.ask(headers={"x-mine": "me"})
+        up = sent_headers(served)
+        assert (up["x-route"], up["x-provider"], up["x-both"], up["x-mine"]) == ("1", "1", "route", "me")
+
+
+async def test_a_clients_own_key_pays_where_the_route_says_so() -> None:
+    async with serving(OK, routes=[{"model": "m", "to": "p0/up", "credential": "client"}]) as served:
+        assert (await served.ask(headers={"authorization": "Bearer sk-mine"})).status == 200
+        assert sent_headers(served)["authorization"] == "Bearer sk-mine"
+        assert (await served.ask()).status == 401
+
+
+# ── forms ──
+
+
+def form(*fields: tuple[str, bytes]) -> bytes:
+    parts = [b'--X\r\ncontent-disposition: form-data; name="%b"\r\n\r\n%b\r\n' % (name.encode(), value) for name, value in fields]
+    return b"".join(parts) + b"--X--\r\n"
+
+
+FORM = {"content-type": "multipart/form-data; boundary=X"}
+AUDIO = bytes(range(256)) * 200
+
+
+def unchunked(body: bytes) -> bytes:
+    """The bytes of a chunked body."""
+    found = b""
+    while body:
+        size, _, body = body.partition(b"\r\n")
+        found, body = found + body[: int(size, 16)], body[int(size, 16) + 2 :]
+    return found
+
+
+@pytest.mark.parametrize(
+    "fields", [(("model", b"m"), ("file", AUDIO)), (("file", AUDIO), ("model", b"m"))], ids=["model first", "file first"]
+)
+async def test_a_form_is_routed_by_its_model_and_streamed_through(fields: tuple[tuple[str, bytes], ...]) -> None:
+    answer = b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 5\r\n\r\nhello"
+    async with serving([request, answer]) as served:
+        reply = await served.ask(form(*fields), "/v1/audio/transcriptions", FORM)
+        assert (reply.status, reply.body, reply.headers["content-type"]) == (200, b"hello", "text/plain")
+        renamed = tuple((name, b"up" if name == "model" else value) for name, value in fields)
+        assert unchunked(sent(served)) == form(*renamed)
+        assert sent_headers(served)["content-type"] == FORM["content-type"]
+        assert served.upstream.requests[0].startswith(b"POST /v1/audio/transcriptions HTTP/1.1\r\n")
+
+
+async def test_a_form_goes_up_while_it_is_still_coming() -> None:
+    first, rest = form(("model", b"m"), ("file", AUDIO))[:100], form(("model", b"m"), ("file", AUDIO))[100:]
+    gate = asyncio.Event()
+
+    async def beginning(peer: Peer) -> None:
+        await peer.reader.readuntil(b"up\r\n")
+        gate.set()
+        await peer.reader.readuntil(b"0\r\n\r\n")
+
+    async with serving([request_head, beginning, json_answer({"text": "hello"})]) as served, await served.client() as client:
+        client.send(first, "/v1/audio/transcriptions", {**FORM, "content-length": str(len(first) + len(rest))})
+        await gate.wait()
+        client.writer.write(rest)
+        assert (await client.reply()).json() == {"text": "hello"}
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "status", "code"),
+    [
+        (form(("file", b"x")), FORM, 400, "missing_parameter"),
+        (form(("model", b"nobody")), FORM, 404, "model_not_found"),
+        (form(("model", b"m"), ("model", b"m")), FORM, 400, "invalid_form"),
+        (form(("model", b"m")), {"content-type": "multipart/form-data"}, 400, "invalid_form"),
+        (b"{}", {}, 415, "unsupported_media_type"),
+        (form(("file", b"x" * 2**20), ("model", b"m")), FORM, 413, "request_too_large"),
+        (form(("model", b"m")), {**FORM, "content-encoding": "gzip"}, 415, "unsupported_media_type"),
+    ],
+    ids=["no model", "unknown model", "two models", "no boundary", "JSON", "model too far behind", "compressed"],
+)
+async def test_forms_that_are_refused(body: bytes, headers: dict[str, str], status: int, code: str) -> None:
+    async with serving([request, json_answer({"text": "x"})], server={"limits": {"body": 1000}}) as served:
+        reply = await served.ask(body, "/v1/audio/transcriptions", headers)
+        assert (reply.status, reply.error["code"]) == (status, code)
+
+
+async def test_an_early_refusal_ends_an_upload() -> None:
+    """An upstream that refuses while the form is still coming is heard at once."""
+    refusal = json_answer({"error": {"message": "too loud"}}, b"413 Too Large")
+    async with serving([request_head, refusal, hang]) as served, await served.client() as client:
+        client.send(form(("model", b"m"), ("file", b"xxxx"))[:-10], "/v1/audio/transcriptions", {**FORM, "content-length": str(2**30)})
+        await (await served.upstream.peer()).asked.wait()
+        client.writer.write(b"x" * 2**20)
+        reply = await client.reply()
+        assert (reply.status, reply.error["message"]) == (413, "too loud")
+
+
+async def test_a_transcription_can_stream() -> None:
+    events = [b'data: {"type":"transcript.text.delta","delta":"Hi"}\n\n', b'data: {"type":"transcript.text.done","text":"Hi"}\n\n']
+    async with serving([request, sse(*events)], [request, sse(events[0])]) as served:
+        reply = await served.ask(form(("model", b"m"), ("stream", b"true")), "/v1/audio/transcriptions", FORM)
+        assert (reply.body, reply.whole) == (b"".join(events), True)
+        reply = await served.ask(form(("model", b"m"), ("stream", b"true")), "/v1/audio/transcriptions", FORM)
+        assert (reply.whole, reply.error["code"]) == (False, "upstream_truncated")
+
+
+# ── files and bytes ──
+
+
+async def test_files() -> None:
+    listed = {"object": "list", "data": []}
+    script = [request, json_answer({"id": "file-1"}), request, json_answer(listed), request, json_answer({"id": "file-1"})]
+    script += [
+        request,
+        b"HTTP/1.1 200 OK\r\ncontent-type: application/jsonl\r\ncontent-length: 3\r\n\r\n{}\n",
+        request,
+        json_answer({"deleted": True}),
+    ]
+    # A form goes up on a connection of its own.
+    async with serving(script[:2], script[2:]) as served:
+        assert (await served.ask(form(("purpose", b"batch"), ("file", AUDIO)), "/v1/files", FORM)).json() == {"id": "file-1"}
+        assert (await served.ask(b"", "/v1/files?purpose=batch&limit=2", {"content-type": ""}, "GET")).json() == listed
+        assert (await served.ask(b"", "/v1/files/file-1", {"content-type": ""}, "GET")).json() == {"id": "file-1"}
+        content = await served.ask(b"", "/v1/files/file-1/content", {"content-type": ""}, "GET")
+        assert (content.body, content.headers["content-type"], content.headers["content-length"]) == (b"{}\n", "application/jsonl", "3")
+        assert (await served.ask(b"", "/v1/files/file-1", {"content-type": ""}, "DELETE")).json() == {"deleted": True}
+        lines = [message.partition(b" HTTP/1.1")[0] for message in served.upstream.requests]
+        assert lines == [
+            b"POST /v1/files",
+            b"GET /v1/files?purpose=batch&limit=2",
+            b"GET /v1/files/file-1",
+            b"GET /v1/files/file-1/content",
+            b"DELETE /v1/files/file-1",
+        ]
+        assert not any(b"content-type" in message.partition(b"\r\n\r\n")[0] for message in served.upstream.requests[1:])
+
+
+@pytest.mark.parametrize("framing", ["length", "chunked", "close"])
+async def test_speech_streams_through(framing: str) -> None:
+    gate = asyncio.Event()
+    head = b"HTTP/1.1 200 OK\r\ncontent-type: audio/mpeg\r\n"
+    steps: dict[str, list[Any]] = {
+        "length": [head + b"content-length: 8\r\n\r\n\xff\xfbab", after(gate), b"cdef"],
+        "chunked": [head + b"transfer-encoding: chunked\r\n\r\n4\r\n\xff\xfbab\r\n", after(gate), b"4\r\ncdef\r\n0\r\n\r\n"],
+        "close": [head + b"\r\n\xff\xfbab", after(gate), b"cdef"],
+    }
+    async with serving([request, *steps[framing]]) as served, await served.client() as client:
+        client.send({"model": "m", "input": "Hi", "voice": "alloy"}, "/v1/audio/speech")
+        status, headers = await client.head()
+        assert (status, headers["content-type"]) == (200, "audio/mpeg")
+        if framing == "length":
+            assert await client.reader.readexactly(4) == b"\xff\xfbab"
+            gate.set()
+            assert await client.reader.readexactly(4) == b"cdef"
+        else:
+            assert await client.chunk() == b"\xff\xfbab"
+            gate.set()
+            assert (await client.chunk(), await client.chunk()) == (b"cdef", b"")
+
+
+async def test_speech_that_breaks_off_is_cut() -> None:
+    async with serving(
+        [request, b"HTTP/1.1 200 OK\r\ncontent-type: audio/mpeg\r\ntransfer-encoding: chunked\r\n\r\n4\r\nabcd\r\n"]
+    ) as served:
+        reply = await served.ask({"model": "m", "input": "Hi"}, "/v1/audio/speech")
+        assert (reply.status, reply.body, reply.whole) == (200, b"abcd", False)
+
+
+async def test_other_operations() -> None:
+    usage = {"prompt_tokens": 7, "total_tokens": 7}
+    script = [
+        request,
+        json_answer({"object": "list", "model": "up", "data": [], "usage": usage}),
+        request,
+        json_answer({"id": "modr", "results": []}),
+    ]
+    async with serving(script) as served:
+        assert (await served.ask({"model": "m", "input": [[1, 2]]}, "/v1/embeddings")).json()["model"] == "m"
+        assert (await served.ask({"input": "Hi"}, "/v1/moderations")).json()["results"] == []
+        assert sent(served, 1) == b'{"input": "Hi", "model": "up"}' or json.loads(sent(served, 1)) == {"input": "Hi", "model": "up"}
+        assert 'gen_ai_operation_name="embeddings"' in await served.metrics()
+
+
+async def test_an_operation_that_no_target_has() -> None:
+    async with serving([hang], providers={"p0": {"dialect": "deepseek"}}) as served:
+        reply = await served.ask({"model": "m", "input": "Hi"}, "/v1/embeddings")
+        assert (reply.status, reply.error["code"], reply.error["param"]) == (400, "unsupported_operation", "model")
+        reply = await served.ask(b"", "/v1/files", {"content-type": ""}, "GET")
+        assert (reply.status, reply.error["code"]) == (404, "unsupported_operation")
