@@ -19,6 +19,7 @@ from proxy.cli.output import say
 from proxy.cli.signals import until_told
 from proxy.config.model import Config, Server
 from proxy.demo import start_demos
+from proxy.log import messages_to_stderr
 
 #: Allocations before the collector looks: an exchange makes no cycles, so there is little to find.
 GC_THRESHOLD = (50_000, 20, 100)
@@ -34,6 +35,7 @@ def run(arguments: argparse.Namespace) -> int:
     except ValueError as error:
         say(str(error), "red")
         return 2
+    messages_to_stderr(config.server.log.level)
     with asyncio.Runner(loop_factory=_loop_factory(config.server)) as runner:
         return runner.run(_serve(config))
 
