@@ -11,7 +11,7 @@ from proxy.errors import UpstreamError
 from proxy.upstream import Pool
 
 from .calls import BODY, HEAD, MIB, Gathering, exchange, later, origin_of, soon
-from .scripted import Upstream, after, answer, flood, hang, request, request_head, times
+from .scripted import CHUNKED_HEAD, Upstream, after, answer, chunked, flood, hang, request, request_head, times
 
 
 async def test_a_body_in_pieces_waits_for_the_upstream(pool: Pool) -> None:
@@ -141,12 +141,13 @@ async def test_a_paused_answer_that_ends_leaves_a_good_connection(pool: Pool) ->
             super().data(piece)
             call.pause()
 
-    async with Upstream(times(2, request, answer(b"ok"))) as upstream:
+    go = asyncio.Event()
+    async with Upstream([request, CHUNKED_HEAD, after(go), chunked(b"ok"), request, answer(b"ok"), hang]) as upstream:
         call = await pool.send(origin_of(upstream), HEAD, BODY, connect=2)
         await call.head(later())
         sink = Pausing()
         call.pipe(sink)
-        call.resume()
+        go.set()
         await soon(sink.over)
         call, body = await exchange(pool, origin_of(upstream))
         assert (body, call.reused) == (b"ok", True)

@@ -227,6 +227,8 @@ async def test_a_sink_may_abort_from_inside(pool: Pool) -> None:
             await soon((await upstream.peer()).closed)
             assert sink.pieces == [b"a"]
             assert not sink.over.is_set()
+            with pytest.raises(UpstreamError, match="given up"):
+                await call.read(10, 1)
 
 
 async def test_a_sink_that_raises_fails(pool: Pool) -> None:
@@ -255,6 +257,22 @@ async def test_a_unix_socket(pool: Pool, tmp_path: Path) -> None:
         for reused in (False, True):
             call, body = await exchange(pool, origin)
             assert (body, call.reused) == (b"ok", reused)
+        with pytest.raises(UpstreamError) as caught:
+            await pool.send(Origin("http", "localhost", 80, uds=path + "-missing"), HEAD, BODY, connect=2)
+        assert caught.value.message == "cannot connect to localhost at its Unix socket: No such file or directory"
+        assert (caught.value.kind, caught.value.unprocessed) == ("connect", True)
+
+
+async def test_an_answer_in_the_very_turn_of_its_deadline(pool: Pool) -> None:
+    async with Upstream([request, hang]) as upstream:
+        call = await pool.send(origin_of(upstream), HEAD, BODY, connect=2)
+        waiting = asyncio.create_task(call.head(later()))
+        await soon((await upstream.peer()).asked)
+        assert call._connection is not None
+        asyncio.get_running_loop().call_soon(call._connection.data_received, answer(b"ok"))
+        asyncio.get_running_loop().call_soon(call._expire)
+        await waiting
+        assert (call.status, await call.read(10, 1)) == (200, b"ok")
 
 
 async def test_endless_drip_of_a_body_is_the_callers_to_stop(pool: Pool) -> None:

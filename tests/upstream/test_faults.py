@@ -219,3 +219,14 @@ async def test_a_failed_lookup_is_not_remembered(pool: Pool) -> None:
         error = await failure(pool, Origin("http", "unknown.example", 80))
         assert error.message == "cannot connect to unknown.example: Name or service not known"
         assert (error.kind, error.unprocessed, loop.asked) == ("connect", True, asked)
+
+
+async def test_addresses_that_refuse_are_not_remembered(pool: Pool) -> None:
+    loop = Resolving()
+    pool._connector = Connector(loop)  # type: ignore[arg-type]
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        for asked in (1, 2):
+            error = await failure(pool, Origin("http", "two.example", unused.getsockname()[1]))
+            assert (error.kind, loop.asked) == ("connect", asked)
+            assert error.message.isprintable()

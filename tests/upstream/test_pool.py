@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import pytest
 
@@ -90,9 +90,20 @@ async def test_closed_while_idle(pool: Pool) -> None:
     async with Upstream(times(1, request, answer(b"1")), times(2, request, answer(b"2"))) as upstream:
         await exchange(pool, origin_of(upstream))
         await until(lambda: not pool._connections)
+        assert not any(pool._idle.values())
         call, body = await exchange(pool, origin_of(upstream))
         assert (body, call.reused) == (b"2", False)
         assert len(upstream.requests) == 2
+
+
+async def test_closing_while_idle(pool: Pool) -> None:
+    async with Upstream(times(2, request, answer())) as upstream:
+        await exchange(pool, origin_of(upstream))
+        (connection,) = pool._connections
+        connection.transport.abort()  # the pool has not heard of it yet
+        call = await pool.send(origin_of(upstream), HEAD, BODY, connect=2)
+        assert not call.reused
+        call.abort()
 
 
 async def test_expired(pool: Pool) -> None:
@@ -169,30 +180,40 @@ async def test_stale_and_then_refused(pool: Pool) -> None:
         assert (caught.value.kind, caught.value.unprocessed) == ("connect", True)
 
 
-async def test_giving_up_while_the_second_connection_opens(pool: Pool) -> None:
-    """`abort` from outside ends a waiting head at once, also between two connections."""
-    go, seen = asyncio.Event(), asyncio.Event()
+@pytest.mark.parametrize("opened_already", [False, True])
+async def test_giving_up_while_the_second_connection_opens(pool: Pool, opened_already: bool) -> None:
+    """`abort` from outside ends a waiting head at once, also between two connections; the second never carries the request."""
+    go, seen, opening, open_now = asyncio.Event(), asyncio.Event(), asyncio.Event(), asyncio.Event()
+    connector = pool._connector
+    told: list[dict[str, object]] = []
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, context: told.append(context))
+
+    class Holding:
+        async def connect(self, protocol: Callable[[], asyncio.Protocol], origin: Origin, seconds: float) -> None:
+            await connector.connect(protocol, origin, seconds)
+            opening.set()
+            await open_now.wait()
+
     async with Upstream([request, answer(b"1"), request, sets(seen), after(go), reset], [request, hang]) as upstream:
         origin = origin_of(upstream)
         await exchange(pool, origin)
         call = await pool.send(origin, HEAD, BODY, connect=30)
         await soon(seen)
-        opening = asyncio.Event()
-
-        class Stuck:
-            async def connect(self, *ignored: object) -> None:
-                opening.set()
-                await asyncio.Event().wait()
-
-        pool._connector = Stuck()  # type: ignore[assignment]
+        pool._connector = Holding()  # type: ignore[assignment]
         waiting = asyncio.create_task(call.head(later(30)))
         go.set()
         await soon(opening)
+        if opened_already:
+            open_now.set()
         call.abort()
-        call.abort()
+        loop.call_soon(call.abort)
         with pytest.raises(UpstreamError, match="given up"):
             async with asyncio.timeout(1):
                 await waiting
+        await until(lambda: not pool._connections or not opened_already)
+        assert [len(peer.requests) for peer in upstream.peers] == [2, 0]
+        assert not told
 
 
 # ── closing ──
