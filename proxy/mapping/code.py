@@ -23,17 +23,18 @@ NO_READS: frozenset[str] = frozenset()
 
 
 class Node:
-    """What the rules read of one place in an event: named fields, items, or the whole value.
+    """What the rules read of one place in an event: named fields, items, or the whole value; `tested`: whether there is anything.
 
     Built while the rules are compiled for plain dicts; `proxy.mapping.typed` turns it into a msgspec type.
     """
 
-    __slots__ = ("fields", "items", "presence", "whole")
+    __slots__ = ("fields", "items", "presence", "tested", "whole")
 
     def __init__(self) -> None:
         self.fields: dict[str, Node] = {}
         self.items: Node | None = None
         self.presence: set[str] = set()
+        self.tested = False
         self.whole = False
 
     def field(self, name: str) -> Node:
@@ -46,7 +47,8 @@ class Node:
 
     @property
     def is_object(self) -> bool:
-        return bool(self.fields) and not self.whole and self.items is None
+        # A typed object is always true, `{}` is not: one that is tested is read as it is.
+        return bool(self.fields) and not self.whole and not self.tested and self.items is None
 
     @property
     def is_list(self) -> bool:

@@ -23,11 +23,33 @@ class Expressions(Code):
 
     def text(self, text: str, path: SpecPath, env: Env) -> Value:
         """Parse and compile one expression; a fault is noted and leaves an absent value."""
+        tree = self.parse(text, path)
+        return self.expression(tree, path, env) if tree is not None else ABSENT
+
+    def condition(self, text: str, path: SpecPath, env: Env) -> Value:
+        """An expression of which only the truth is wanted."""
+        tree = self.parse(text, path)
+        return self.truth(tree, path, env) if tree is not None else ABSENT
+
+    def parse(self, text: str, path: SpecPath) -> Expression | None:
         try:
-            tree = syntax.parse(text)
+            return syntax.parse(text)
         except SyntaxFault as fault:
             self.faults.add(path, fault.code, str(fault), offset=fault.offset, length=fault.length)
-            return ABSENT
+            return None
+
+    def truth(self, tree: Expression, path: SpecPath, env: Env) -> Value:
+        """As `expression`, but of a path only the truth is wanted: a list need not be read in full for it."""
+        if isinstance(tree, Path) and paths.singular(tree.segments):
+            value = self.path(tree, path, env)
+            if value.node is not None:
+                value.node.tested = True
+            return value
+        if isinstance(tree, Not):
+            value = self.truth(tree.operand, path, env)
+            return Value(self.assign(f"not {value.code}"), absent=False, reads=value.reads)
+        if isinstance(tree, Binary) and tree.operator in ("and", "or"):
+            return self.lazy(tree, path, env, self.truth)
         return self.expression(tree, path, env)
 
     def expression(self, tree: Expression, path: SpecPath, env: Env) -> Value:
@@ -47,21 +69,21 @@ class Expressions(Code):
             case Filter():
                 return self.filter(tree, path, env)
             case Binary(operator="//" | "and" | "or"):
-                return self.lazy(tree, path, env)
+                return self.lazy(tree, path, env, self.expression)
             case _:
                 return self.binary(tree, path, env)
 
     # -- operators -----------------------------------------------------------------------------------------------
 
-    def lazy(self, tree: Binary, path: SpecPath, env: Env) -> Value:
+    def lazy(self, tree: Binary, path: SpecPath, env: Env, read: Callable[[Expression, SpecPath, Env], Value]) -> Value:
         """`//`, `and`, `or`: the right side is computed only where it decides."""
-        left = self.expression(tree.left, path, env)
+        left = read(tree.left, path, env)
         if tree.operator == "//" and not left.absent:
             return left
         name = self.assign(left.code)
         header = {"//": f"if {name} is None", "and": f"if {name}", "or": f"if not {name}"}[tree.operator]
         with self.block(header):
-            right = self.expression(tree.right, path, env)
+            right = read(tree.right, path, env)
             self.line(f"{name} = {right.code}")
         null = isinstance(tree.right, Literal) and tree.right.value is None
         return Value(

@@ -117,14 +117,14 @@ def prepare(source: Rewrites, spec: Mapping[str, Any], path: SpecPath, env: Env)
         value = source.template(template, (*path, "vars", name), env)
         known[name] = Value(value.code, value.absent, value.kind, frozenset(source.reading))
     for position, rule in enumerate(spec.get("reject", ())):
-        condition = source.silent(rule["if"], (*path, "reject", position, "if"), env)
+        condition = source.decide(rule["if"], (*path, "reject", position, "if"), env)
         with source.block(f"if {condition.code}"):
             sentence = source.template(rule["say"], (*path, "reject", position, "say"), env)
             source.line(f"raise Rejected({sentence.code}, {rule.get('param')!r})")
     if env.rejects:
         source.line("reported = []")
     for position, rule in enumerate(spec.get("report", ())):
-        condition = source.silent(rule["if"], (*path, "report", position, "if"), env)
+        condition = source.decide(rule["if"], (*path, "report", position, "if"), env)
         with source.block(f"if {condition.code}"):
             source.line(f"reported.append({rule['param']!r})")
     source.track = tracked
@@ -230,7 +230,7 @@ def compile_peek(usage: Any, errors: ErrorMapping, path: SpecPath, pieces: Piece
         env = Env(root, root, names())
         found = source.template(usage, (*path, "response", "usage"), env)
         model = source.text(".model", path, env)
-        failure = source.silent(errors.when, ("errors", "when"), env).code if errors.when is not None else "False"
+        failure = source.decide(errors.when, ("errors", "when"), env).code if errors.when is not None else "False"
         source.line(f"return {found.code}, {model.code}, bool({failure})")
         return source.function("peek", "document, context")
 
@@ -246,7 +246,7 @@ def compile_errors(spec: Mapping[str, Any], pieces: Pieces) -> ErrorMapping:
     env = Env(root, root, names())
     source = Rewrites(pieces)
     source.lasting = dict(env.names)
-    source.line(f"return bool({source.silent(spec['when'], (*path, 'when'), env).code})" if "when" in spec else "return False")
+    source.line(f"return bool({source.decide(spec['when'], (*path, 'when'), env).code})" if "when" in spec else "return False")
     failed = source.function("failed", "document, context")
     source = Rewrites(pieces)
     report = source.template(spec.get("body", {}), (*path, "body"), env)

@@ -66,7 +66,7 @@ class Operators(Templates):
         return replace(joined(name, branches), absent=True)
 
     def op_if(self, spec: dict[Any, Any], path: SpecPath, env: Env) -> Value:
-        condition = self.silent(spec["$if"], (*path, "$if"), env)
+        condition = self.decide(spec["$if"], (*path, "$if"), env)
         name = self.assign("None", "c")
         inner = replace(env, conditional=True, condition=env.condition | condition.reads)
         branches = [self.alternative(name, f"if {condition.code}", spec.get("$then", True), (*path, "$then"), inner)]
@@ -88,11 +88,17 @@ class Operators(Templates):
         return found[0]
 
     def silent(self, spec: Any, path: SpecPath, env: Env) -> Value:
-        """A condition: what it reads is not carried by its value."""
+        """A value that only steers: the parameters that it reads are not carried by it."""
         track, self.track = self.track, False
-        value = self.text(spec, path, env) if isinstance(spec, str) and is_expression(spec) else self.template(spec, path, env)
+        value = self.template(spec, path, env)
         self.track = track
         return value
+
+    def decide(self, spec: Any, path: SpecPath, env: Env) -> Value:
+        """A condition."""
+        if isinstance(spec, str) and is_expression(spec):
+            return self.condition(spec, path, env)
+        return self.silent(spec, path, env)
 
     def op_first(self, spec: dict[Any, Any], path: SpecPath, env: Env) -> Value:
         name = self.assign("None", "f")
@@ -126,7 +132,7 @@ class Operators(Templates):
                 names[spec["$as"]] = item
             inner = replace(env, item=item, names=names)
             if "$where" in spec:
-                condition = self.silent(spec["$where"], (*path, "$where"), inner)
+                condition = self.decide(spec["$where"], (*path, "$where"), inner)
                 self.branch(f"if {condition.code}", lambda: body(inner))
             else:
                 body(inner)

@@ -37,7 +37,7 @@ class Rewrites(Operators):
             )
             with self.block(f"if type({place.code}) is dict"):
                 if "when" in rule:
-                    condition = self.silent(rule["when"], (*path, "when"), inner)
+                    condition = self.decide(rule["when"], (*path, "when"), inner)
                     reads = condition.reads
                     self.branch(f"if {condition.code}", lambda: self.steps(rule, path, replace(inner, conditional=True, condition=reads)))
                 else:

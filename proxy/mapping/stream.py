@@ -26,6 +26,10 @@ class StreamFault(Exception):
         self.report: dict[str, Any] = report if isinstance(report, dict) else {"message": str(report)}
 
 
+class ReadInFull(Exception):
+    """Raised by typed rules before they have had any effect: this event must be decoded in full."""
+
+
 class Tally(Tokens):
     """Takes a ChunkWriter's place in passthrough: counts, writes nothing."""
 
@@ -120,7 +124,10 @@ class Stream:
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
                 self.event_in_full(name, data)
             else:
-                self.typed(document, name, self, self.writer, self.context)
+                try:
+                    self.typed(document, name, self, self.writer, self.context)
+                except ReadInFull:
+                    self.event_in_full(name, data)
         else:
             self.event_in_full(name, data)
         return not self.hidden

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +12,7 @@ from proxy.mapping.code import Env, Node, Pieces, Value, names
 from proxy.mapping.failures import ErrorMapping
 from proxy.mapping.operators import case_test
 from proxy.mapping.rewrites import Rewrites
-from proxy.mapping.stream import Step, StreamFault, StreamMapping
+from proxy.mapping.stream import ReadInFull, Step, StreamFault, StreamMapping
 from proxy.mapping.templates import is_constant
 from proxy.mapping.typed import decoder
 
@@ -54,7 +54,7 @@ def emits(events: Any) -> bool:
 
 
 def _step(source: StreamRules, spec: dict[str, Any], path: SpecPath, node: Node | None) -> Step:
-    source.constants["StreamFault"] = StreamFault
+    source.constants |= {"StreamFault": StreamFault, "ReadInFull": ReadInFull}
     root = Value("document", absent=False, kind="" if source.typed else "dict", node=node)
     env = Env(root, root, {**names(), "s": Value("memory", absent=False, kind="dict")}, stateful=True)
     source.stream(spec, path, env)
@@ -68,6 +68,9 @@ class StreamRules(Rewrites):
     """Adds stream rules to the source."""
 
     watching = False
+    #: How many conditions stand around the place, and whether an earlier rule for the same event has had an effect.
+    chosen = 0
+    acted = False
 
     def stream(self, spec: dict[str, Any], path: SpecPath, env: Env) -> None:
         if "rewrite" in spec:
@@ -79,7 +82,7 @@ class StreamRules(Rewrites):
             self.line(f"kind = {self.text(str(spec['event']), (*path, 'event'), env).code}")
         self.terminal(spec.get("terminal", {}), (*path, "terminal"), env)
         if spec.get("usage_only") is not None:
-            hidden = self.silent(spec["usage_only"], (*path, "usage_only"), env)
+            hidden = self.decide(spec["usage_only"], (*path, "usage_only"), env)
             self.line(f"stream.hidden = bool({hidden.code})")
         self.events(spec.get("events") or {}, (*path, "events"), env)
 
@@ -89,7 +92,7 @@ class StreamRules(Rewrites):
             with self.block(f"if {wanted}"):
                 self.line("stream.ended = True")
         if "when" in spec:
-            condition = self.silent(spec["when"], (*path, "when"), env)
+            condition = self.decide(spec["when"], (*path, "when"), env)
             with self.block(f"if {condition.code}"):
                 self.line("stream.ended = True")
 
@@ -99,9 +102,11 @@ class StreamRules(Rewrites):
             if kinds == "*":
                 continue
             tests = " or ".join(f"kind == {name!r}" for name in str(kinds).split("|"))
+            self.acted = False
             with self.block(f"{header} {tests}"):
                 self.rules(rules, (*path, kinds), env)
             header = "elif"
+        self.acted = False
         if "*" in events and header == "if":
             self.rules(events["*"], (*path, "*"), env)
         elif "*" in events:
@@ -128,8 +133,8 @@ class StreamRules(Rewrites):
                 self.actions(rule, path, inner)
 
         if "when" in rule:
-            condition = self.silent(rule["when"], (*path, "when"), env)
-            with self.block(f"if {condition.code}"):
+            condition = self.decide(rule["when"], (*path, "when"), env)
+            with self.choice(f"if {condition.code}"):
                 run(env)
         else:
             run(env)
@@ -148,8 +153,17 @@ class StreamRules(Rewrites):
             self.usage(rule["usage"], (*path, "usage"), env)
         if "finish" in rule:
             self.finish(rule["finish"], (*path, "finish"), env)
+        self.acted = self.acted or not rule.keys().isdisjoint(("set", "emit", "usage", "finish"))
         if "error" in rule:
             self.choose(rule["error"], (*path, "error"), env, self.fail)
+
+    @contextmanager
+    def choice(self, header: str) -> Iterator[None]:
+        """A block that a condition leads to."""
+        self.chosen += 1
+        with self.block(header):
+            yield
+        self.chosen -= 1
 
     def usage(self, spec: Any, path: SpecPath, env: Env) -> None:
         """Usage of the last event that has it. Many vendors repeat it in every event: what must be computed waits until it is wanted."""
@@ -172,10 +186,10 @@ class StreamRules(Rewrites):
         elif "$each" in spec and self.takes("$each", spec, path):
             self.each(spec, path, env, lambda inner: self.choose(spec.get("$do", {}), (*path, "$do"), inner, act))
         elif "$if" in spec and self.takes("$if", spec, path):
-            condition = self.silent(spec["$if"], (*path, "$if"), env)
+            condition = self.decide(spec["$if"], (*path, "$if"), env)
             for key, header in (("$then", f"if {condition.code}"), ("$else", "else")):
                 if key in spec:
-                    with self.block(header):
+                    with self.choice(header):
                         self.choose(spec[key], (*path, key), env, act)
         elif "$match" in spec and self.takes("$match", spec, path):
             self.choose_case(spec, path, env, act)
@@ -189,11 +203,11 @@ class StreamRules(Rewrites):
             if case in ("$match", "$else"):
                 continue
             tests = " or ".join(case_test(subject.code, piece) for piece in (case.split("|") if isinstance(case, str) else [case]))
-            with self.block(f"{header} {tests}"):
+            with self.choice(f"{header} {tests}"):
                 self.choose(field, (*path, case), env, act)
             header = "elif"
         if "$else" in spec:
-            with self.block("else" if header == "elif" else "if True"):
+            with self.choice("else" if header == "elif" else "if True"):
                 self.choose(spec["$else"], (*path, "$else"), env, act)
 
     def emit(self, spec: Any, path: SpecPath, env: Env) -> None:
@@ -230,6 +244,16 @@ class StreamRules(Rewrites):
             self.line(call)
 
     def fail(self, spec: Any, path: SpecPath, env: Env) -> None:
+        """A failure that a condition has found is read in full, so that typed events need not hold what only failures tell."""
+        in_full = self.chosen > 0 and not self.acted
+        if in_full and self.typed:
+            self.line("raise ReadInFull")
+            return
+        known = self.known
+        if in_full:
+            self.known = [{}]
+            env = replace(env, item=replace(env.item, node=None), root=replace(env.root, node=None))
         report = self.template(spec, path, replace(env, conditional=True))
         with self.block(f"if {report.code} is not None"):
             self.line(f"raise StreamFault({report.code})")
+        self.known = known
