@@ -37,6 +37,7 @@ class Script:
     end: End = "whole"
     head: bool = True  # False: nothing at all is answered before `end`
     gate: asyncio.Event | None = None  # waited for after the first piece
+    steps: asyncio.Semaphore | None = None  # one is taken before each piece
 
 
 def whole(document: Any, status: int = 200, **headers: str) -> Script:
@@ -141,6 +142,8 @@ class _Connection(asyncio.Protocol):
         for number, piece in enumerate(script.pieces):
             if number == 1 and script.gate is not None:
                 await script.gate.wait()
+            if script.steps is not None:
+                await script.steps.acquire()
             self.transport.write(b"%x\r\n%s\r\n" % (len(piece), piece))
             await asyncio.sleep(0)  # the gateway, on the same loop, reads this before the next
             await self.writable.wait()

@@ -56,21 +56,25 @@ def read(body: dict[str, Any]) -> Request:
         for declared in tool.get("functionDeclarations") or []:
             schema = declared.get("parametersJsonSchema") or declared.get("parameters")
             request.tools.append(Tool(declared["name"], declared.get("description") or "", schema))
-    config = body.get("generationConfig") or {}
-    request.settings = {name: config[theirs] for theirs, name in _SETTINGS.items() if theirs in config}
+    request.settings = _settings(body, body.get("generationConfig") or {})
+    return request
+
+
+def _settings(body: dict[str, Any], config: dict[str, Any]) -> dict[str, Any]:
+    settings = {name: config[theirs] for theirs, name in _SETTINGS.items() if theirs in config}
     if "maxOutputTokens" in config:
-        request.settings |= {"max_tokens": config["maxOutputTokens"], "max_completion_tokens": config["maxOutputTokens"]}
+        settings |= dict.fromkeys(("max_tokens", "max_completion_tokens"), config["maxOutputTokens"])
     if config.get("responseMimeType") == "application/json":
-        request.settings.setdefault("response_format", True)
+        settings.setdefault("response_format", True)
     for theirs, names in _PRESENT.items():
         if theirs in config:
-            request.settings |= dict.fromkeys(names, True)
+            settings |= dict.fromkeys(names, True)
     if any("googleSearch" in tool for tool in body.get("tools") or []):
-        request.settings["web_search_options"] = True
+        settings["web_search_options"] = True
     if "serviceTier" in body:
-        request.settings["service_tier"] = True
+        settings["service_tier"] = True
     calling = (body.get("toolConfig") or {}).get("functionCallingConfig")
     if calling:
         names = calling.get("allowedFunctionNames")
-        request.settings["tool_choice"] = names[0] if names else _CHOICE[calling["mode"]]
-    return request
+        settings["tool_choice"] = names[0] if names else _CHOICE[calling["mode"]]
+    return settings
