@@ -13,10 +13,12 @@ from aiohttp.web import BaseRequest
 from proxy.app.cors import Cors
 from proxy.app.keys import Keys
 from proxy.app.pages import Page, Pages
+from proxy.app.realtime import RealtimeAttempt
 from proxy.app.server import ClientConnection
 from proxy.app.urls import Endpoint, Place, Urls
 from proxy.errors import ClientError, ExchangeError, GatewayError
 from proxy.exchange.answer import Answer, Sent
+from proxy.exchange.attempt import Attempt
 from proxy.exchange.exchange import Exchange
 from proxy.exchange.operation import ClientDialect, Operation
 from proxy.exchange.rooms import Rooms
@@ -108,7 +110,8 @@ class Gateway:
         self._exchanges.add(exchange)
         self._empty.clear()
         try:
-            await exchange.run(operation, place.name, place.query)
+            ask = RealtimeAttempt if operation.body == "websocket" else Attempt
+            await exchange.run(operation, place.name, place.query, ask)
             await exchange.answer.flush()
         finally:
             self._metrics.in_flight -= 1

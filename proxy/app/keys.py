@@ -17,7 +17,7 @@ _X_API_KEY = istr("x-api-key")
 _API_KEY = istr("api-key")
 _FORWARDED_FOR = istr("x-forwarded-for")
 #: A browser cannot set headers on a WebSocket; OpenAI's SDK puts the key into a subprotocol's name.
-_PROTOCOL_PREFIX = "openai-insecure-api-key."
+PROTOCOL_PREFIX = "openai-insecure-api-key."
 
 
 def presented_keys(headers: CIMultiDictProxy[str]) -> Iterator[str]:
@@ -32,8 +32,8 @@ def presented_keys(headers: CIMultiDictProxy[str]) -> Iterator[str]:
         if given is not None and (given := given.strip()):
             yield given
     for protocol in headers.get(hdrs.SEC_WEBSOCKET_PROTOCOL, "").split(","):
-        if protocol.strip().startswith(_PROTOCOL_PREFIX):
-            yield protocol.strip()[len(_PROTOCOL_PREFIX) :]
+        if protocol.strip().startswith(PROTOCOL_PREFIX):
+            yield protocol.strip()[len(PROTOCOL_PREFIX) :]
 
 
 def digest(key: str) -> bytes:

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from time import monotonic
+from typing import Any, Protocol
 
 from aiohttp.web import BaseRequest
 
@@ -38,13 +40,25 @@ _CODES = {
 }
 
 
+class Asking(Protocol):
+    """One target being asked. `answered`: when its answer was whole, 0 before; `usage` and `amount`: what is known of the tokens."""
+
+    answered: float
+    amount: int
+    usage: dict[str, Any] | None
+
+    async def run(self) -> None:
+        """Returns when the client has its answer. Raises ExchangeError."""
+        ...
+
+
 class Exchange:
     """One request on its way. `record` is filled as things happen; `series` is where it counts, once a target is known."""
 
     __slots__ = (
+        "_ask_target",
         "_attempt",
         "_heartbeat",
-        "_request",
         "_since",
         "_stopped",
         "_task",
@@ -56,6 +70,7 @@ class Exchange:
         "operation",
         "query",
         "record",
+        "request",
         "rooms",
         "series",
     )
@@ -67,15 +82,15 @@ class Exchange:
         self.record = record
         self.asked: Request = BareRequest()
         self.series: Series | None = None
-        self._request = request
+        self.request = request
         self._trace = b""
-        self._attempt: Attempt | None = None
+        self._attempt: Asking | None = None
         self._heartbeat: Heartbeat | None = None
         self._stopped: ExchangeError | None = None
         self._task: asyncio.Task[object] | None = None
         self._since = record.start
 
-    async def run(self, operation: Operation, identifier: str = "", query: str = "") -> None:
+    async def run(self, operation: Operation, identifier: str, query: str, ask: Callable[[Exchange, TargetCall], Asking] = Attempt) -> None:
         """Answers the request, one way or another. `identifier` and `query` are the URL's.
 
         Raises CancelledError when the client is gone.
@@ -83,6 +98,7 @@ class Exchange:
         self.operation = operation
         self.identifier = identifier
         self.query = query
+        self._ask_target = ask
         self._task = asyncio.current_task()
         try:
             await self._serve()
@@ -113,7 +129,7 @@ class Exchange:
 
     def lines_for(self, target: TargetCall) -> bytes:
         """The header lines of this request that go up to a target."""
-        headers = self._request.headers
+        headers = self.request.headers
         lines = self._trace
         for name in target.forward:
             value = headers.get(name)
@@ -127,7 +143,7 @@ class Exchange:
         return lines
 
     async def _serve(self) -> None:
-        request, record = self._request, self.record
+        request, record = self.request, self.record
         arrived = request.content.is_eof()
         began = monotonic()
         self.asked = await read_request(request, self.operation, self.rooms.limits)
@@ -165,7 +181,7 @@ class Exchange:
         record.provider = target.provider.vendor
         record.target = target.name
         self.series = target.series
-        self._attempt = attempt = Attempt(self, target)
+        self._attempt = attempt = self._ask_target(self, target)
         total = target.timeouts.total
         if total is None:
             await attempt.run()
@@ -178,13 +194,14 @@ class Exchange:
 
     def fail(self, error: ExchangeError) -> None:
         """Tells the client, unless it is gone."""
-        self._blame(error)
+        self.blame(error)
         if not self.record.client_gone:
-            own_key = self.rooms.own_key(self._request.headers)
+            own_key = self.rooms.own_key(self.request.headers)
             self.rooms.scrubber.error(error, own_key or "")
             self.answer.fail(error)
 
-    def _blame(self, error: ExchangeError) -> None:
+    def blame(self, error: ExchangeError) -> None:
+        """Notes what went wrong, and whose fault it was."""
         record = self.record
         record.error_type = error.type
         record.blame = error.blame

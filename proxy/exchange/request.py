@@ -71,7 +71,10 @@ async def read_request(request: BaseRequest, operation: Operation, limits: BodyL
         if operation.model != "nowhere":
             await form.find_model(operation)
         return form
-    return BareRequest()
+    bare = BareRequest()
+    if operation.model == "query":
+        bare.model = _checked(request.query.get("model", ""))
+    return bare
 
 
 class BareRequest:

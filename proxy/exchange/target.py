@@ -69,6 +69,10 @@ class TargetCall:
         ready = self.stream_head if stream else self.head
         return ready if ready and not query else _request_line(self.choice, stream, identifier, query) + self.lines
 
+    def url(self, query: str) -> str:
+        """The operation's whole address; raises ClientError 400."""
+        return f"{self.provider.scheme}://{_authority(self.provider)}{_path(self.choice, False, '', query)}"
+
     def client_key_line(self, key: str) -> bytes:
         """The client's own key where the provider's would stand; raises ClientError 400 for one that no header can hold."""
         credential = self.provider.credential
@@ -142,17 +146,27 @@ def _origin(provider: Provider) -> Origin:
     return Origin(provider.scheme, provider.host, provider.port, provider.socket, provider.proxy, tls.ca, tls.cert, tls.key)
 
 
-def _request_line(choice: Choice, stream: bool, identifier: str = "", query: str = "") -> bytes:
+def _path(choice: Choice, stream: bool, identifier: str, query: str) -> str:
     operation = choice.target.provider.dialect.operations[choice.operation]
     address = operation.stream_path if stream else operation.path
-    target = Address(choice.target.provider.url_path(address.text))
     try:
-        text = target.fill({"model": choice.model or "", "id": identifier})
-        if query:
-            text += ("&" if "?" in text else "?") + query
-        return request_line(operation.method, text)
+        path = Address(choice.target.provider.url_path(address.text)).fill({"model": choice.model or "", "id": identifier})
     except ValueError as error:
         raise ClientError(f"This cannot be asked of the upstream: {error}.", param="model" if choice.model else None) from None
+    return path + (f"{'&' if '?' in path else '?'}{query}" if query else "")
+
+
+def _request_line(choice: Choice, stream: bool, identifier: str = "", query: str = "") -> bytes:
+    method = choice.target.provider.dialect.operations[choice.operation].method
+    try:
+        return request_line(method, _path(choice, stream, identifier, query))
+    except ValueError:
+        raise ClientError("The address has characters that cannot be passed on.") from None
+
+
+def _authority(provider: Provider) -> str:
+    authority = f"[{provider.host}]" if ":" in provider.host else provider.host
+    return authority if provider.port == {"http": 80, "https": 443}[provider.scheme] else f"{authority}:{provider.port}"
 
 
 def _lines(choice: Choice) -> bytes:
@@ -160,10 +174,7 @@ def _lines(choice: Choice) -> bytes:
     provider, route = choice.target.provider, choice.route
     dialect = provider.dialect
     operation = dialect.operations[choice.operation]
-    authority = f"[{provider.host}]" if ":" in provider.host else provider.host
-    if provider.port != {"http": 80, "https": 443}[provider.scheme]:
-        authority += f":{provider.port}"
-    headers = {"host": authority, "user-agent": f"samewire/{__version__}", "accept": "*/*", "accept-encoding": "identity"}
+    headers = {"host": _authority(provider), "user-agent": f"samewire/{__version__}", "accept": "*/*", "accept-encoding": "identity"}
     credential = provider.credential
     if credential.kind == "key" and route.credential == "provider":
         headers[credential.header] = credential.prefix + credential.secret

@@ -45,7 +45,7 @@ class Connector:
         """
         try:
             async with asyncio.timeout(seconds):
-                context = self._tls(origin)
+                context = self.tls(origin)
                 name = origin.host if context else None
                 sock = await self._socket(origin)
                 with _reported("tls", f"no secure connection to {origin.host}"):
@@ -125,7 +125,8 @@ class Connector:
         if not _TUNNEL_OPEN.match(head) or not head.endswith(b"\r\n\r\n"):
             raise ConnectionError(f"it answered CONNECT with {head[:12].decode('ascii', 'replace')!a}")
 
-    def _tls(self, origin: Origin) -> ssl.SSLContext | None:
+    def tls(self, origin: Origin) -> ssl.SSLContext | None:
+        """The context for an https origin, made once for each set of certificate files. Raises UpstreamError of kind tls."""
         if origin.scheme != "https":
             return None
         files = origin.ca, origin.cert, origin.key

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator
 
 from ..errors import UpstreamError
@@ -60,6 +61,10 @@ class Pool:
         await self._connector.connect(lambda: connection, origin, seconds)
         self._connections.add(connection)
         return connection
+
+    def tls(self, origin: Origin) -> ssl.SSLContext | None:
+        """What a connection to an https origin is secured with; for who opens one that is no HTTP. Raises UpstreamError of kind tls."""
+        return self._connector.tls(origin)
 
     async def close(self) -> None:
         """Close every connection; the calls on busy ones fail as if the upstream had left. Returns when all are closed."""
