@@ -48,6 +48,9 @@ def _settle_choice(choice: dict[str, Any], position: int, context: Context) -> N
     for call in message.get("tool_calls", ()):
         call["id"] = call.get("id") or "call_" + new_id()
         call.pop("index", None)
+        function = call.get("function")
+        if isinstance(function, dict) and not function.get("arguments"):  # clients parse them; what was cut stays cut
+            function["arguments"] = "" if choice.get("finish_reason") == "length" else "{}"
     if message.get("tool_calls") and choice.get("finish_reason") == "stop":
         choice["finish_reason"] = "tool_calls"
     text = message.get("reasoning_content") or message.get("reasoning")

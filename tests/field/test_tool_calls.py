@@ -198,7 +198,7 @@ async def test_one_finish_reason_in_openais_words(play: Play, name: str) -> None
 
 
 async def test_a_whole_answers_calls_have_no_index(play: Play) -> None:
-    blocks = [{"type": "text", "text": "So"}, {"type": "tool_use", "id": "toolu_1", "name": "f", "input": {"a": 1}}]
+    blocks: list[dict[str, Any]] = [{"type": "text", "text": "So"}, {"type": "tool_use", "id": "toolu_1", "name": "f", "input": {"a": 1}}]
     served = await play.ask("anthropic", claude_answer(*blocks, stop="tool_use"))
     (call,) = served.json()["choices"][0]["message"]["tool_calls"]
     assert call == {"id": "toolu_1", "type": "function", "function": {"name": "f", "arguments": '{"a":1}'}}

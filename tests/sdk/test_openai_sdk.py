@@ -62,7 +62,7 @@ def _thinks(provider: str, streamed: bool) -> Script:
             blocks = [{"type": "thinking", "thinking": thought, "signature": "c2ln"}, {"type": "text", "text": text}]
             return claude_stream(*blocks, step=3) if streamed else claude_answer(*blocks)
         case "gemini":
-            parts = [{"text": thought, "thought": True}, {"text": text}]
+            parts: list[dict[str, Any]] = [{"text": thought, "thought": True}, {"text": text}]
             return gemini_stream(gemini(parts[0], finish=None), gemini(parts[1])) if streamed else whole(gemini(*parts))
         case "ollama":
             lines = [ollama({"thinking": thought}), ollama({"content": text}), ollama({}, done=True)]

@@ -27,10 +27,9 @@ def routes(port: int, **more: Any) -> dict[str, Any]:
     return _merged(document, more)
 
 
-def _merged(one: Any, other: Any) -> Any:
-    if isinstance(one, dict) and isinstance(other, dict):
-        return one | {key: _merged(one.get(key), value) for key, value in other.items()}
-    return other
+def _merged(one: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
+    both = {key: _merged(one[key], value) for key, value in more.items() if isinstance(one.get(key), dict) and isinstance(value, dict)}
+    return one | more | both
 
 
 class Gateway:

@@ -13,7 +13,7 @@ def claude_events(
 ) -> list[dict[str, Any]]:
     """The events of an Anthropic stream. Text, thinking and inputs (as JSON text under `json`) come in pieces of `step` characters."""
     spent = {"input_tokens": 10, "output_tokens": 5} | (usage or {})
-    start = {"id": "msg_1", "type": "message", "role": "assistant", "model": "claude", "content": [], "stop_reason": None}
+    start: dict[str, Any] = {"id": "msg_1", "type": "message", "role": "assistant", "model": "claude", "content": [], "stop_reason": None}
     found: list[dict[str, Any]] = [{"type": "message_start", "message": start | {"usage": spent | {"output_tokens": 1}}}, {"type": "ping"}]
     for index, block in enumerate(blocks):
         empty = {key: "" if key in ("text", "thinking", "signature") else value for key, value in block.items() if key != "json"}

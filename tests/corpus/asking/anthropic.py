@@ -22,7 +22,8 @@ def _source(source: dict[str, Any]) -> str:
 
 
 def _blocks(role: str, content: Any, called: dict[str, str]) -> Iterator[Item]:
-    for block in [{"type": "text", "text": content}] if isinstance(content, str) else content:
+    blocks: list[dict[str, Any]] = [{"type": "text", "text": content}] if isinstance(content, str) else content
+    for block in blocks:
         match block["type"]:
             case "text":
                 yield role, block["text"]
@@ -59,7 +60,7 @@ def read(body: dict[str, Any]) -> Request:
 
 
 def _settings(body: dict[str, Any]) -> dict[str, Any]:
-    settings = {name: body[name] for name in ("stream", "temperature", "top_p") if name in body}
+    settings: dict[str, Any] = {name: body[name] for name in ("stream", "temperature", "top_p") if name in body}
     settings |= {"max_tokens": body["max_tokens"], "max_completion_tokens": body["max_tokens"]}
     if "stop_sequences" in body:
         settings["stop"] = body["stop_sequences"]

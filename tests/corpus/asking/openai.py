@@ -15,7 +15,8 @@ def _text(content: Any) -> str:
 
 
 def _parts(role: str, content: Any) -> Iterator[Item]:
-    for part in [{"type": "text", "text": content}] if isinstance(content, str) else content or []:
+    parts: list[dict[str, Any]] = [{"type": "text", "text": content}] if isinstance(content, str) else content or []
+    for part in parts:
         match part.get("type"):
             case "text" if part["text"]:
                 yield role, part["text"]
@@ -31,7 +32,7 @@ def _parts(role: str, content: Any) -> Iterator[Item]:
 
 def read(body: dict[str, Any]) -> Request:
     """Everything the body says."""
-    request, called = Request(), {}
+    request, called = Request(), dict[str, str]()
     for message in body["messages"]:
         role = message["role"]
         if role in ("system", "developer"):
