@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -80,7 +80,7 @@ def between(body: bytes) -> list[bytes]:
     return [body[start:end] for start, end in pairwise(places)]
 
 
-CUTS = {"whole": whole, "crumbs": crumbs, "between": between}
+Cut = Callable[[bytes], list[bytes]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,8 +161,8 @@ def breaches(exchange: Exchange, expected: Facts, served: Served, usage_asked: b
     yield from compare(expected, OPENAI.answer(served.status, document))
 
 
-async def replay(stage: Stage, exchange: Exchange, cut: str = "whole", usage_asked: bool = True) -> list[str]:
+async def replay(stage: Stage, exchange: Exchange, cut: Cut = whole, usage_asked: bool = True) -> list[str]:
     """All that went wrong; empty when the recording came out right."""
-    served = await ask(stage, exchange, script(exchange, CUTS[cut](exchange.body())), usage_asked)
+    served = await ask(stage, exchange, script(exchange, cut(exchange.body())), usage_asked)
     pardoned = excused(exchange)
     return [breach for breach in breaches(exchange, exchange.facts(), served, usage_asked) if breach not in pardoned]

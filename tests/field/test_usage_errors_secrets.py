@@ -13,8 +13,8 @@ from tests.corpus.facts import Usage
 from tests.corpus.schemas import faults
 from tests.stage.client import call
 from tests.stage.fixtures import Play
-from tests.stage.gateway import PROVIDERS
-from tests.stage.upstream import Script, whole
+from tests.stage.gateway import PROVIDERS, Gateway, routes
+from tests.stage.upstream import Script, Upstream, whole
 from tests.stage.wires import claude_answer, claude_stream, gemini, gemini_stream, openai_answer, say
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -244,6 +244,28 @@ async def test_a_key_that_an_upstream_echoes_is_not_shown(play: Play, provider: 
         assert key not in json.dumps(served.headers)
     written = capfd.readouterr()
     assert key not in written.out + written.err
+
+
+async def test_what_is_written_holds_no_secret_and_no_talk(capfd: pytest.CaptureFixture[str]) -> None:
+    key = "key-of-anthropic"
+    async with Upstream() as upstream:
+        document = routes(
+            upstream.port,
+            server={"log": {"level": "debug", "requests": "stdout"}},
+            providers={"nowhere": {"base_url": "http://127.0.0.1:1", "key": key}},
+        )
+        async with Gateway(document) as gateway:
+            talker = Play(upstream, gateway.address, {"authorization": "Bearer client-secret-1"})
+            said = {"messages": [{"role": "user", "content": "private words"}]}
+            await talker.ask("anthropic", claude_answer({"type": "text", "text": "private answer"}), **said)
+            await talker.ask("anthropic", whole(_claude("authentication_error", f"bad key {key}"), 401), **said)
+            await talker.ask("nowhere/m", whole({}), **said)
+    written = capfd.readouterr()
+    assert len(written.out.splitlines()) == 3
+    for line in written.out.splitlines():
+        assert json.loads(line)
+    for secret in (key, "client-secret", "private"):
+        assert secret not in written.out + written.err
 
 
 # ── schemas ──
