@@ -5,7 +5,6 @@ The exchange fills one Record as it goes and hands it over once, at its end; not
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, Literal
 
 import msgspec
@@ -23,7 +22,7 @@ class Usage(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     reasoning: int = 0
 
     @classmethod
-    def read(cls, usage: Mapping[str, Any]) -> Usage:
+    def read(cls, usage: dict[str, Any]) -> Usage:
         """From OpenAI's `usage` object: Chat's names, or those of Responses and Realtime. What is no count is 0."""
         read = usage.get("prompt_tokens_details") or usage.get("input_tokens_details") or usage.get("input_token_details")
         wrote = usage.get("completion_tokens_details") or usage.get("output_tokens_details") or usage.get("output_token_details")
@@ -47,7 +46,7 @@ class Usage(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
 
 def _count(counts: object, name: str) -> int:
     """An upstream's figure, which may be anything."""
-    value = counts.get(name) if isinstance(counts, Mapping) else None
+    value = counts.get(name) if isinstance(counts, dict) else None
     return value if type(value) is int and value > 0 else 0
 
 

@@ -195,6 +195,9 @@ ENTRIES = (
 
 FILTERS = {entry.name: entry for entry in ENTRIES}
 
+#: Keys of operators that take a text as it is, not a template.
+NAMES = frozenset(("$use", "$as", "$by", "$with", "$param"))
+
 #: Template operators, with the keys each takes: (needed, allowed beside).
 OPERATORS: dict[str, tuple[frozenset[str], frozenset[str]]] = {
     "$match": (frozenset(), frozenset(("$else",))),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import msgspec
@@ -148,6 +148,11 @@ class Code:
         self.line(f"{name} = {code}")
         return name
 
+    def named(self, value: Value) -> Value:
+        """The value under a name: a literal cannot be tested for None without a word from Python."""
+        literal = value.code[:1] in "'\"-0123456789" or value.code in ("None", "True", "False")
+        return replace(value, code=self.assign(value.code)) if literal else value
+
     def constant(self, value: Any) -> str:
         """Source for a constant: scalars in place, everything else by name."""
         if value is None or isinstance(value, bool | int | float | str):
@@ -169,13 +174,20 @@ class Code:
         return value
 
     def function(self, name: str, parameters: str) -> Callable[..., Any]:
-        """Compile what has been written into a function."""
+        """Compile what has been written into a function. Where faults were found there is nothing to compile: they will be raised."""
+        if self.faults.found:
+            return unusable
         source = f"def {name}({parameters}):\n" + "\n".join([*self.functions, *(self.lines or ["    pass"])]) + "\n"
         namespace = dict(self.constants)
         exec(compile(source, f"<{name}>", "exec"), namespace)  # noqa: S102 - the source is written by this compiler alone; no text of a user enters it but as repr()
         function: Callable[..., Any] = namespace[name]
         function.__doc__ = source
         return function
+
+
+def unusable(*_: Any, **__: Any) -> Any:
+    """Stands for a function that could not be compiled."""
+    raise TypeError("this mapping has faults")
 
 
 def children(value: Any) -> Any:

@@ -159,7 +159,7 @@ class Expressions(Code):
         index = place(selector)
         node = self.inner(value)
         code = f"{value.code}[{index}] if {holds(value.code, index)} else None"
-        return Value(self.assign(code), reads=value.reads, certain=value.certain, node=node)
+        return Value(self.assign(code), reads=value.reads, node=node)
 
     def field(self, value: Value, name: str) -> Value:
         known = self.recall(value.code, name)
@@ -176,7 +176,7 @@ class Expressions(Code):
         if self.typed and value.node is not None and value.node.is_object and name in value.node.presence:
             with self.block(f"if {found} is NOTHING"):
                 self.line(f"{found} = None")
-        result = Value(found, reads=reads, certain=value.certain or value.kind == "request", node=node)
+        result = Value(found, reads=reads, certain=value.kind == "request", node=node)
         return result if value.code == "memory" else self.learn(value.code, name, result)
 
     def inner(self, value: Value, name: str | None = None) -> Node | None:

@@ -11,7 +11,7 @@ import msgspec
 
 from proxy.errors import SpecPath
 from proxy.mapping import paths, syntax
-from proxy.mapping.catalogue import OPERATORS
+from proxy.mapping.catalogue import NAMES, OPERATORS
 from proxy.mapping.code import NO_READS, Env, Value
 from proxy.mapping.expressions import ABSENT
 from proxy.mapping.syntax import is_expression
@@ -46,6 +46,10 @@ class Operators(Templates):
             known = ", ".join(sorted(needed | allowed)) or "no other key"
             self.faults.add((*path, key), "operator-keys", f"{operator} does not take {key!r}", f"it takes {known}")
             fine = False
+        for key in spec.keys() & NAMES:
+            if not isinstance(spec[key], str):
+                self.faults.add((*path, key), "wrong-type", f"{key} takes a text")
+                fine = False
         return fine
 
     def op_match(self, spec: dict[Any, Any], path: SpecPath, env: Env) -> Value:
@@ -92,7 +96,7 @@ class Operators(Templates):
         track, self.track = self.track, False
         value = self.template(spec, path, env)
         self.track = track
-        return value
+        return self.named(value)
 
     def decide(self, spec: Any, path: SpecPath, env: Env) -> Value:
         """A condition."""
@@ -114,7 +118,7 @@ class Operators(Templates):
 
         def add(inner: Env) -> None:
             value = self.template(spec["$do"], (*path, "$do"), inner) if "$do" in spec else inner.item
-            self.collect(name, self.used(value), begun=False)
+            self.collect(name, self.named(self.used(value)), begun=False)
 
         self.each(spec, path, env, add)
         return Value(name, kind="list")

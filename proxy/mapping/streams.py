@@ -141,7 +141,7 @@ class StreamRules(Rewrites):
 
     def actions(self, rule: dict[str, Any], path: SpecPath, env: Env) -> None:
         for name, spec in rule.get("set", {}).items():
-            value = self.template(spec, (*path, "set", name), env)
+            value = self.named(self.template(spec, (*path, "set", name), env))
             with self.block(f"if {value.code} is not None"):
                 self.line(f"memory[{name!r}] = {value.code}")
         if "head" in rule:
@@ -168,7 +168,7 @@ class StreamRules(Rewrites):
     def usage(self, spec: Any, path: SpecPath, env: Env) -> None:
         """Usage of the last event that has it. Many vendors repeat it in every event: what must be computed waits until it is wanted."""
         if isinstance(spec, str):
-            value = self.template(spec, path, env)
+            value = self.named(self.template(spec, path, env))
             with self.block(f"if {value.code} is not None"):
                 self.line(f"writer.usage = {value.code}")
             return
@@ -253,7 +253,7 @@ class StreamRules(Rewrites):
         if in_full:
             self.known = [{}]
             env = replace(env, item=replace(env.item, node=None), root=replace(env.root, node=None))
-        report = self.template(spec, path, replace(env, conditional=True))
+        report = self.named(self.template(spec, path, replace(env, conditional=True)))
         with self.block(f"if {report.code} is not None"):
             self.line(f"raise StreamFault({report.code})")
         self.known = known

@@ -53,11 +53,10 @@ class Templates(Expressions):
         if not is_expression(text):
             return self.constant_value(text[1:] if text[:2] == "$$" else text, env)
         value = self.text(text, path, env)
-        if self.track and value.reads:
-            if value.certain and not env.conditional:
-                self.carried |= value.reads
-            else:
-                self.note(value.reads, value)
+        if self.track and value.certain and not env.conditional:
+            self.carried |= value.reads
+        elif self.track and (value.reads or env.condition):
+            self.note(value.reads or env.condition, value)
         if self.tracing:
             self.line(f"trace({path!r}, {text!r}, {value.code})")
         return value

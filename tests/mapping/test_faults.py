@@ -64,6 +64,7 @@ FAULTS = [
     ),
     ({"response": {"body": {"a": {"$reject": "no"}}}}, (*CHAT, "response", "body", "a", "$reject"), "wrong-place", 0, "request", ""),
     ({"request": {"body": {"a": ".b | ordinal(x)"}}}, (*CHAT, "request", "body", "a"), "wrong-place", 5, "stream", ""),
+    ({"request": {"body": {"a": {"$use": ["b"]}}}}, (*CHAT, "request", "body", "a", "$use"), "wrong-type", 0, "text", ""),
     ({"request": {"body": {"a": {"$concat": ".b"}}}}, (*CHAT, "request", "body", "a", "$concat"), "wrong-type", 0, "list", ""),
 ]
 
