@@ -102,6 +102,10 @@ class Operators(Templates):
         """A condition."""
         if isinstance(spec, str) and is_expression(spec):
             return self.condition(spec, path, env)
+        if isinstance(spec, str):
+            self.faults.add(
+                path, "wrong-type", f"{spec!r} is a text, and always true", "put an expression that begins with a text in brackets"
+            )
         return self.silent(spec, path, env)
 
     def op_first(self, spec: dict[Any, Any], path: SpecPath, env: Env) -> Value:

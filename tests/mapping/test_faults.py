@@ -65,6 +65,14 @@ FAULTS = [
     ({"response": {"body": {"a": {"$reject": "no"}}}}, (*CHAT, "response", "body", "a", "$reject"), "wrong-place", 0, "request", ""),
     ({"request": {"body": {"a": ".b | ordinal(x)"}}}, (*CHAT, "request", "body", "a"), "wrong-place", 5, "stream", ""),
     ({"request": {"body": {"a": {"$use": ["b"]}}}}, (*CHAT, "request", "body", "a", "$use"), "wrong-type", 0, "text", ""),
+    (
+        {"request": {"reject": [{"if": "'a' in .b", "say": "no"}]}},
+        (*CHAT, "request", "reject", 0, "if"),
+        "wrong-type",
+        0,
+        "true",
+        "brackets",
+    ),
     ({"request": {"body": {"a": {"$concat": ".b"}}}}, (*CHAT, "request", "body", "a", "$concat"), "wrong-type", 0, "list", ""),
 ]
 
