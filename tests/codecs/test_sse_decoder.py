@@ -73,6 +73,7 @@ OURS = {
     "separators of other standards are text": ("data: a\u2028b\u0085c\x0bd\x0ce\x1cf\n\n".encode(), ["a\u2028b\u0085c\x0bd\x0ce\x1cf"]),
     "name again in one event": (b"event: a\nevent: b\ndata: x\n\nevent: a\ndata: y\n\n", [("b", "x"), ("a", "y")]),
     "name after data does not stick": (b"event: a\ndata: x\nevent: b\n\nevent: a\ndata: y\n\n", [("b", "x"), ("a", "y")]),
+    "other fields after the name": (b"event: a\nid: 1\ndata: x\n\n" * 2, [("a", "x")] * 2),
     "data: inside a name": (b"event: my data: x\ndata: y\n\n", [("my data: x", "y")]),
     "data: inside a comment": (b": data: x\ndata: y\n\n", ["y"]),
     "name that is not UTF-8": (b"event: \xff\ndata: y\n\n", [("\ufffd", "y")]),
