@@ -113,6 +113,7 @@ class Exchange:
             logger.exception("a request failed in our own hands (%s)", self.record.request_id)
             self.fail(GatewayError("The gateway failed to handle this request.", status=500, code="internal_error"))
         finally:
+            self._task = None
             if self._heartbeat is not None:
                 self._heartbeat.stop()
 
@@ -213,6 +214,7 @@ class Exchange:
     def account(self) -> None:
         """Completes the record. Called once, when the answer has left or the client has."""
         record, attempt = self.record, self._attempt
+        self._attempt = None  # it knows us: together they would stay until the garbage collector comes
         record.end = monotonic()
         record.status = 499 if record.client_gone else self.answer.status
         record.sent_bytes = self.answer.sent_bytes

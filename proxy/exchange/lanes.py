@@ -59,38 +59,34 @@ class Passed:
     `shown`: the name to show, as JSON text; None: the upstream's own.
     """
 
-    __slots__ = ("_out", "_rename", "_usage_wanted", "_watch", "event", "stream")
+    __slots__ = ("_add", "_out", "_rename", "_usage_wanted", "_watch", "stream")
 
     def __init__(self, stream: Stream, *, usage_wanted: bool, shown: bytes | None) -> None:
         self.stream = stream
-        self.event: Callable[[str, bytes], object] = self._pass
         self._watch = stream.event
         self._usage_wanted = usage_wanted
         self._rename = ModelName(shown) if shown is not None else None
         self._out: list[bytes] = []
+        self._add = self._out.append
 
-    def _pass(self, name: str, data: bytes) -> None:
-        shown = self._watch(name, data)
-        if data.startswith(DONE_DATA) or not (shown or self._usage_wanted):
+    def event(self, name: str, data: bytes) -> None:
+        if not self._watch(name, data) and (not self._usage_wanted or data.startswith(DONE_DATA)):
             return
-        if self._rename is not None:
-            data = self._rename.apply(data)
-        if name or b"\n" in data:
-            self._out.append(sse_event(data, name))
-        else:
-            self._out += (b"data: ", data, b"\n\n")
+        if not data.isascii():
+            data.decode()  # clients decode strictly; raises UnicodeDecodeError, which is a ValueError
+        self._add(sse_event(data, name) if name or b"\n" in data else b"data: %b\n\n" % data)
 
     def take(self) -> bytes:
         out = b"".join(self._out)
         self._out.clear()
-        return out
+        return out if self._rename is None else self._rename.apply(out)
 
     def end(self) -> bytes:
         return self.stream.mapping.end_marker
 
 
 class ModelName:
-    """Shows another name in the `model` member of events: learnt from the first one, replaced in all."""
+    """Shows another name in the `model` members of a stream: learnt from the first, replaced wherever the upstream says the same."""
 
     __slots__ = ("_found", "_shown")
 
@@ -98,11 +94,11 @@ class ModelName:
         self._shown = b'"model":' + shown
         self._found = b""
 
-    def apply(self, data: bytes) -> bytes:
-        """The event with the name replaced, where it has one."""
-        if not self._found or self._found not in data:
-            match = _find_model(data) if b'"model"' in data else None
+    def apply(self, events: bytes) -> bytes:
+        """Some events with the name replaced."""
+        if not self._found:
+            match = _find_model(events)
             if match is None:
-                return data
+                return events
             self._found = match[0]
-        return data.replace(self._found, self._shown, 1) if self._found != self._shown else data
+        return events.replace(self._found, self._shown)

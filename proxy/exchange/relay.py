@@ -78,8 +78,9 @@ class Relay:
             self.done.set_exception(error)
 
     def stop(self) -> None:
-        """Nothing more is waited for."""
+        """Nothing more is waited for; called once, when the answer is over."""
         self._watch.cancel()
+        del self._watch  # it knows us: together they would stay until the garbage collector comes
 
     def _complete(self) -> None:
         self._watch.cancel()

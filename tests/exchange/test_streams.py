@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import gzip
 
 import pytest
 
 from proxy.exchange import attempt, relay
 from tests.exchange.wire import (
+    CHAT,
+    COMPLETION,
     DEADLINE,
     DONE,
     EVENT_HEAD,
@@ -17,6 +20,7 @@ from tests.exchange.wire import (
     USAGE_EVENT,
     delta,
     event,
+    json_answer,
     serving,
     sse,
 )
@@ -215,3 +219,25 @@ async def test_heartbeats_take_the_head_with_them() -> None:
         while piece := await client.chunk():
             pieces.append(piece)
         assert b"".join(pieces).replace(b": keep-alive\n", b"") == SHOWN
+
+
+@pytest.mark.parametrize(("asked", "answer"), [(CHAT, json_answer(COMPLETION)), (STREAM, sse(*USUAL))], ids=["whole", "stream"])
+async def test_a_request_leaves_nothing_to_the_garbage_collector(asked: object, answer: bytes) -> None:
+    """Cycles would keep each request's objects until the collector comes, and its memory out of the processor's cache."""
+    async with serving([request, answer] * 4) as served, await served.client() as client:
+        client.send(asked)
+        await client.reply()
+        gc.collect()
+        gc.disable()
+        try:
+            for _ in range(2):
+                client.send(asked)
+                await client.reply()
+            await served.ask(b"", "/healthz", method="GET")  # the gateway has let go of the last request
+            gc.set_debug(gc.DEBUG_SAVEALL)
+            gc.collect()
+            assert [found for found in gc.garbage if type(found).__module__.startswith("proxy")] == []
+        finally:
+            gc.set_debug(0)
+            gc.garbage.clear()
+            gc.enable()
