@@ -79,10 +79,11 @@ class RequestMapping:
 
 
 def compile_request(spec: Mapping[str, Any], path: SpecPath, pieces: Pieces, *, trace: bool = False) -> RequestMapping | None:
-    """The `request:` part of an operation; None when it is passthrough without conditions."""
-    rewrites = "rewrite" in spec
-    if not rewrites and "body" not in spec:
+    """The `request:` part of an operation; None when it is passthrough. Where something is refused or reported, it is decoded."""
+    if not any(key in spec for key in ("body", "rewrite", "reject", "report")):
         return None
+    rewrites = "body" not in spec
+    rules = [*spec.get("rewrite", ()), *([{"set": spec["members"]}] if "members" in spec else ())]
     source = Rewrites(pieces, trace=trace, track=True)
     source.constants["Rejected"] = Rejected
     root = Value("document", absent=False, kind="request")
@@ -90,9 +91,9 @@ def compile_request(spec: Mapping[str, Any], path: SpecPath, pieces: Pieces, *, 
     source.line("used = 0")
     env = prepare(source, spec, path, env)
     if rewrites:
-        source.rewrite(spec["rewrite"], (*path, "rewrite"), env)
+        source.rewrite(rules, (*path, "rewrite"), env)
         source.line("return document, used, reported")
-        renamed = {old for rule in spec["rewrite"] if not rule.get("at") for old in rule.get("rename", ())}
+        renamed = {old for rule in rules if not rule.get("at") for old in rule.get("rename", ())}
         source.carried |= renamed
     else:
         body = source.template(spec["body"], (*path, "body"), env)

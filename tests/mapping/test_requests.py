@@ -133,3 +133,11 @@ def test_members_are_set_beside_what_passes_through():
         "stream_options": {"x": 1, "include_usage": True}
     }
     assert mapping({"temperature": 1, "stream": True, "stream_options": {"include_usage": True}}, Context(model="m")) == {}
+
+
+def test_a_request_that_passes_through_can_be_refused():
+    spec = {"reject": [{"if": ".n > 1", "say": "one choice only", "param": "n"}], "members": {"seed": 7}}
+    operation = dialect(request=spec).operations["chat"]
+    assert operation.request({"n": 1, "extra": {"kept": None}}, Context(model="m")) == ({"n": 1, "extra": {"kept": None}, "seed": 7}, ())
+    with pytest.raises(Rejected):
+        operation.request({"n": 2}, Context(model="m"))
