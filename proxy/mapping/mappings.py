@@ -83,7 +83,7 @@ def compile_request(spec: Mapping[str, Any], path: SpecPath, pieces: Pieces, *, 
     if not any(key in spec for key in ("body", "rewrite", "reject", "report")):
         return None
     rewrites = "body" not in spec
-    rules = [*spec.get("rewrite", ()), *([{"set": spec["members"]}] if "members" in spec else ())]
+    rules = spec.get("rewrite", [{"set": spec.get("members", {})}])
     source = Rewrites(pieces, trace=trace, track=True)
     source.constants["Rejected"] = Rejected
     root = Value("document", absent=False, kind="request")
