@@ -26,6 +26,7 @@ from proxy.exchange.relay import ByteRelay, EventRelay, Relay
 from proxy.exchange.target import TargetCall
 from proxy.mapping.chunks import ChunkWriter
 from proxy.mapping.mappings import ResponseMapping
+from proxy.mapping.stream import StreamMapping
 from proxy.upstream import Call, decode_body
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ PARTING = 1.0
 NEVER = 10.0**8
 #: Bytes that are read of an answer that is an error.
 _ERROR_LIMIT = 2**20
+#: What a header's value may not hold.
+_CONTROL = bytes([*range(32), 127])
 
 _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
@@ -65,6 +68,9 @@ class Attempt:
     async def run(self) -> None:
         """Returns when the client has its answer. Raises ExchangeError; whether anything has reached the client, the answer knows."""
         exchange, target = self._exchange, self._target
+        if exchange.asked.stream and target.operation.stream is None:
+            message = f"The model `{target.choice.public}` does not stream {target.choice.operation}."
+            raise ClientError(message, param="stream", code="unsupported_parameter")
         lines, body, dropped = exchange.asked.prepare(target, self._context)
         if dropped:
             self._report(dropped)
@@ -90,7 +96,7 @@ class Attempt:
             message = f"This model cannot serve the parameter {names}."
             raise ClientError(message, param=dropped[0], code="unsupported_parameter")
         self._exchange.record.dropped = dropped
-        shown = names.encode("ascii", "replace").translate(None, bytes(range(32)))
+        shown = names.encode("ascii", "replace").translate(None, _CONTROL)
         self._head = b"x-samewire-dropped: %b\r\n" % shown[:1000]
 
     async def _refusal(self, call: Call) -> UpstreamError:
@@ -103,13 +109,12 @@ class Attempt:
         return refused(call.status, body, self._target, call.headers, self._context)
 
     async def _pass_on(self, call: Call) -> None:
-        operation = self._target.operation
         headers = dict(call.headers)
         self._head += self._target.relay(call.headers)
         kind = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
-        wanted = self._exchange.operation.answer
-        if self._exchange.asked.stream or (kind == b"text/event-stream" and wanted != "json" and operation.stream is not None):
-            await self._events(call, headers.get(b"content-encoding"))
+        wanted, stream = self._exchange.operation.answer, self._target.operation.stream
+        if stream is not None and (self._exchange.asked.stream or (kind == b"text/event-stream" and wanted != "json")):
+            await self._events(call, stream, headers.get(b"content-encoding"))
         elif wanted == "json" or (wanted == "either" and kind == b"application/json"):
             await self._whole(call)
         else:
@@ -162,9 +167,9 @@ class Attempt:
 
     # ── streams ──
 
-    async def _events(self, call: Call, coding: bytes | None) -> None:
+    async def _events(self, call: Call, mapping: StreamMapping, coding: bytes | None) -> None:
         limits = self._exchange.rooms.server.limits
-        lane = self._lane()
+        lane = self._lane(mapping)
         relay = EventRelay(call, self._exchange.answer, self._target.pace, lane, EVENT_STREAM + self._head)
         inflate = Inflater(coding, limits.event) if coding not in (None, b"", b"identity") else None
         decoder = DECODERS[lane.stream.mapping.decode](limits.event)
@@ -179,12 +184,8 @@ class Attempt:
         if not relay.closed:
             asyncio.get_running_loop().call_later(PARTING, call.abort)
 
-    def _lane(self) -> Lane:
-        mapping = self._target.operation.stream
+    def _lane(self, mapping: StreamMapping) -> Lane:
         context = self._context
-        if mapping is None:
-            message = f"The model `{self._target.choice.public}` does not stream {self._target.choice.operation}."
-            raise ClientError(message, param="stream", code="unsupported_parameter")
         usage_wanted = self._exchange.asked.usage_wanted
         if mapping.passthrough:
             return Passed(mapping.open(context), usage_wanted=usage_wanted, shown=self._target.shown)

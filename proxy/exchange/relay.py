@@ -209,10 +209,12 @@ class EventRelay(Relay):
             self.document = bytes(self._gathered)
             self._complete()
             return
+        cut = self._decoder.pending
         try:
             for name, data in self._decoder.close():
                 self._lane.event(name, data)
-            whole = self._stream.complete()
+                cut = False  # all that it lacked was its end
+            whole = self._stream.complete() and not cut
         except ValueError:
             whole = False  # an event cut in its middle
         except Exception as error:
