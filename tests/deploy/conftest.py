@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest_asyncio
+from aiohttp import web
 
 from tests.deploy.processes import gateway, nginx
 from tests.stage.fixtures import Play
@@ -27,10 +28,29 @@ async def upstream() -> AsyncIterator[Upstream]:
         yield upstream
 
 
+async def echo(request: web.BaseRequest) -> web.WebSocketResponse:
+    """Answers each text with itself."""
+    socket = web.WebSocketResponse()
+    await socket.prepare(request)
+    async for message in socket:
+        await socket.send_str(message.data)
+    return socket
+
+
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def served(folder: Path, upstream: Upstream) -> AsyncIterator[str]:
+async def talker() -> AsyncIterator[int]:
+    """The port of an upstream that speaks WebSocket."""
+    runner = web.ServerRunner(web.Server(echo), shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    yield runner.addresses[0][1]
+    await runner.cleanup()
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def served(folder: Path, upstream: Upstream, talker: int) -> AsyncIterator[str]:
     """The running gateway's address, as nginx writes it."""
-    document = routes(upstream.port)
+    document = routes(upstream.port, providers={"talker": {"base_url": f"http://127.0.0.1:{talker}/v1"}})
     socket = str(folder / "samewire.sock")
     document["server"] = {"socket": socket, "log": {"level": "error", "requests": "off"}}
     async with gateway(document, folder):

@@ -6,14 +6,16 @@ import asyncio
 import json
 from pathlib import Path
 
+import aiohttp
 import pytest
 
 from proxy.app.server import KEEPALIVE_TIMEOUT
 from proxy.config.model import Timeouts
 from tests.corpus.schemas import faults
-from tests.deploy.processes import nginx, seconds
+from tests.deploy.processes import gateway, nginx, seconds
 from tests.stage.client import DEADLINE, Connection, Served, call
 from tests.stage.fixtures import Play
+from tests.stage.gateway import routes
 from tests.stage.upstream import Script, Upstream, events
 from tests.stage.wires import chunk, gemini, gemini_stream, openai_answer, say
 
@@ -91,6 +93,33 @@ async def test_a_large_body_passes(front: Play) -> None:
     assert front.sent()["messages"][0]["content"] == content
 
 
+async def test_an_upload_goes_through_as_it_comes(folder: Path, tmp_path: Path) -> None:
+    """The client sends the rest of its file only after the upstream has the beginning."""
+    begun, ended = asyncio.Event(), asyncio.Event()
+
+    async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"the beginning")
+        begun.set()
+        await reader.readuntil(b"the end")
+        ended.set()
+        writer.close()
+
+    server = await asyncio.start_server(listen, "127.0.0.1", 0)
+    document = routes(server.sockets[0].getsockname()[1])
+    document["server"] = {"socket": f"{folder}/uploads.sock", "log": {"level": "error", "requests": "off"}}
+    field = b'--b\r\ncontent-disposition: form-data; name="model"\r\n\r\nopenai/m\r\n'
+    file = b'--b\r\ncontent-disposition: form-data; name="file"; filename="a.mp3"\r\n\r\nthe beginning'
+    rest = b", and the end\r\n--b--\r\n"
+    head = "POST /v1/audio/transcriptions HTTP/1.1\r\nhost: front\r\ncontent-type: multipart/form-data; boundary=b\r\n"
+    head += f"content-length: {len(field + file + rest)}\r\n\r\n"
+    front = nginx(f"unix:{folder}/uploads.sock", tmp_path)
+    async with server, gateway(document, tmp_path), front as address, asyncio.timeout(DEADLINE), Connection(address) as connection:
+        connection.writer.write(head.encode() + field + file)
+        await begun.wait()
+        connection.writer.write(rest)
+        await ended.wait()
+
+
 PHASES = {
     "before the answer": Script(head=False, end="hang"),
     "in an answer": Script([b'{"id": "chatcmpl-1", '], end="hang"),
@@ -114,6 +143,14 @@ async def test_a_client_that_leaves_ends_the_upstream_call(front: Play, phase: s
             await front.upstream.last.gone.wait()
 
 
+async def test_a_websocket_passes(front: Play) -> None:
+    host, port = front.address
+    url = f"http://{host}:{port}/v1/realtime?model=talker/m"
+    async with asyncio.timeout(DEADLINE), aiohttp.ClientSession() as session, session.ws_connect(url) as socket:
+        await socket.send_str("hello")
+        assert await socket.receive_str() == "hello"
+
+
 async def test_the_gateways_own_errors_come_as_they_are(front: Play) -> None:
     served = await call(front.address, {"model": "nobody's", "messages": []})
     assert (served.status, served.json()["error"]["code"]) == (404, "model_not_found")
@@ -130,12 +167,10 @@ async def test_a_client_elsewhere_needs_a_key(served: str, upstream: Upstream, t
         assert (await play.ask("openai", openai_answer({"content": "Hi"}))).status == 200
 
 
-async def test_a_request_keeps_its_id(front: Play) -> None:
-    front.headers = {"x-request-id": "mine-1"}
-    try:
-        served = await front.ask("openai", openai_answer({"content": "Hi"}))
-    finally:
-        front.headers = {}
+async def test_a_request_keeps_its_id_and_its_long_headers(front: Play) -> None:
+    play = Play(front.upstream, front.address, {"x-request-id": "mine-1", "x-long": "a" * 40_000})
+    served = await play.ask("openai", openai_answer({"content": "Hi"}))
+    assert served.status == 200
     assert served.headers["x-request-id"] == front.upstream.last.headers["x-request-id"] == "mine-1"
 
 
