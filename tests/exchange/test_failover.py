@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.exchange.test_requests import FORM, form
+from tests.exchange.test_forms import FORM, form
 from tests.exchange.wire import CHAT, COMPLETION, DONE, FINISH, STREAM, USAGE_EVENT, delta, event, json_answer, serving, sse
 from tests.upstream.scripted import Step, hang, request
 
