@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from proxy.exchange.body import BodyLimits
 from tests.exchange.test_requests import sent, sent_headers
 from tests.exchange.wire import json_answer, serving, sse
 from tests.upstream.scripted import Peer, after, hang, request, request_head
@@ -89,6 +90,26 @@ async def test_an_early_refusal_ends_an_upload() -> None:
         client.writer.write(b"x" * 2**20)
         reply = await client.reply()
         assert (reply.status, reply.error["message"]) == (413, "too loud")
+
+
+async def test_a_client_that_leaves_in_the_middle_of_its_form() -> None:
+    async with serving([request_head, hang]) as served, await served.client() as client:
+        client.send(form(("model", b"m"), ("file", AUDIO))[:20000], "/v1/audio/transcriptions", {**FORM, "content-length": "99999999"})
+        peer = await served.upstream.peer()
+        await peer.asked.wait()
+        client.leave()
+        async with asyncio.timeout(1):
+            await peer.closed.wait()
+        await served.counted('samewire_client_disconnects_total{gen_ai_operation_name="transcription"} 1')
+
+
+async def test_a_form_that_stalls_has_a_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(BodyLimits.__init__, "__defaults__", (2**20, 0.05, 1.0))
+    async with serving([request_head, hang]) as served, await served.client() as client:
+        client.send(form(("model", b"m"), ("file", AUDIO))[:20000], "/v1/audio/transcriptions", {**FORM, "content-length": "99999999"})
+        reply = await client.reply()
+        assert (reply.status, reply.error["code"]) == (408, "request_timeout")
+        await served.upstream.peers[0].closed.wait()
 
 
 async def test_a_transcription_can_stream() -> None:

@@ -255,3 +255,72 @@ async def test_a_clients_own_key_pays_where_the_route_says_so() -> None:
         assert (await served.ask(headers={"authorization": "Bearer sk-mine"})).status == 200
         assert sent_headers(served)["authorization"] == "Bearer sk-mine"
         assert (await served.ask()).status == 401
+
+
+ANSWER = {
+    "id": "msg_1",
+    "type": "message",
+    "role": "assistant",
+    "model": "c",
+    "content": [{"type": "text", "text": "Hi"}],
+    "stop_reason": "end_turn",
+}
+
+
+async def test_parameters_that_a_target_has_no_place_for_are_reported() -> None:
+    answer = json_answer(ANSWER | {"usage": {"input_tokens": 3, "output_tokens": 2}})
+    async with serving([request, answer], providers={"p0": {"dialect": "anthropic"}}) as served:
+        reply = await served.ask(CHAT | {"seed": 1, "logit_bias": {"1": 1}})
+        assert reply.json()["choices"][0]["message"]["content"] == "Hi"
+        assert reply.json()["model"] == "m"
+        assert set(reply.headers["x-samewire-dropped"].split(", ")) == {"seed", "logit_bias"}
+        text = await served.metrics()
+        assert 'samewire_dropped_parameters_total{gen_ai_operation_name="chat",gen_ai_provider_name="anthropic"} 2' in text
+
+
+async def test_parameters_that_a_target_has_no_place_for_are_refused_where_the_route_says_so() -> None:
+    route = {"model": "m", "to": "p0/up", "unsupported": "reject"}
+    async with serving(OK, providers={"p0": {"dialect": "anthropic"}}, routes=[route]) as served:
+        reply = await served.ask(CHAT | {"seed": 1})
+        assert (reply.status, reply.error["param"], reply.error["code"]) == (400, "seed", "unsupported_parameter")
+        assert served.upstream.peers == []
+
+
+@pytest.mark.parametrize(
+    "body", [b'{"model":"m","messages":[],"x":"\\ud800"}', b'{"model":"m","messages":5}', b'{"model":"m","messages":[5,null,{}]}']
+)
+async def test_bodies_that_only_a_translation_reads_are_no_fault_of_ours(body: bytes) -> None:
+    for dialect in ("anthropic", "gemini", "mistral", "ollama"):
+        async with serving(OK, providers={"p0": {"dialect": dialect}}) as served:
+            assert (await served.ask(body)).status in (200, 400, 502)
+
+
+async def test_only_some_of_the_upstreams_headers_reach_the_client() -> None:
+    headers = (
+        b"x-ratelimit-limit-requests: 5",
+        b"openai-processing-ms: 7",
+        b"set-cookie: a=b",
+        b"access-control-allow-origin: *",
+        b"x-up: 1",
+    )
+    async with serving([request, json_answer(COMPLETION, b"200 OK", *headers, b"x-request-id: theirs")]) as served:
+        reply = await served.ask(headers={"x-request-id": "ours"})
+        names = {
+            "date",
+            "x-request-id",
+            "content-type",
+            "x-samewire-provider",
+            "x-ratelimit-limit-requests",
+            "openai-processing-ms",
+            "content-length",
+        }
+        assert set(reply.headers) == names
+        assert reply.headers["x-request-id"] == "ours"
+
+
+async def test_a_whole_answer_passes_byte_for_byte_but_for_the_models_name() -> None:
+    body = b'{ "model" : "up-1","object":"chat.completion", "choices":[{"message":{"content":"\\"model\\":\\"up-1\\""}}],\n"x":1.10}'
+    twice = b'{"choices":[{"model":"up-1"}],"model":"up-1"}'
+    async with serving([request, json_answer(body), request, json_answer(twice)]) as served:
+        assert (await served.ask()).body == body.replace(b'"up-1"', b'"m"', 1)
+        assert (await served.ask()).body == b'{"choices":[{"model":"up-1"}],"model":"m"}'
