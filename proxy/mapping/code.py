@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
+from math import isfinite
 from typing import Any
 
 import msgspec
@@ -59,7 +61,7 @@ class Node:
 class Value:
     """One value in the generated source.
 
-    `absent`: it may be None, and None then means absent. `kind`: "dict" or "list" where that is certain.
+    `absent`: it may be None, and None then means absent. `kind`: "dict", "list" or "int" where that is certain.
     `reads`: the request parameters it was computed from; `certain`: it is present whenever one of them is.
     `node`: its place in the event, while that is read as a typed document.
     """
@@ -155,11 +157,17 @@ class Code:
 
     def constant(self, value: Any) -> str:
         """Source for a constant: scalars in place, everything else by name."""
-        if value is None or isinstance(value, bool | int | float | str):
+        if value is None or isinstance(value, bool | int | str) or (isinstance(value, float) and isfinite(value)):
             return repr(value)
         name = f"K{len(self.constants)}"
         self.constants[name] = value
         return name
+
+    def anew(self, value: Any) -> str:
+        """Source that makes a constant each time it runs: what is done to one document's must not show in another's."""
+        if isinstance(value, dict):
+            return "{" + ", ".join(f"{name!r}: {self.anew(item)}" for name, item in value.items()) + "}"
+        return "[" + ", ".join(map(self.anew, value)) + "]" if isinstance(value, list) else self.constant(value)
 
     def recall(self, owner: str, key: str) -> Value | None:
         if not self.remember_reads:
@@ -179,7 +187,12 @@ class Code:
             return unusable
         source = f"def {name}({parameters}):\n" + "\n".join([*self.functions, *(self.lines or ["    pass"])]) + "\n"
         namespace = dict(self.constants)
-        exec(compile(source, f"<{name}>", "exec"), namespace)  # noqa: S102 - the source is written by this compiler alone; no text of a user enters it but as repr()
+        try:
+            code = compile(source, f"<{name}>", "exec")
+        except SyntaxError as fault:  # Python bounds how deeply loops and blocks stand in each other
+            self.faults.add((), "nested", f"the rules of a {name} are nested too deeply: {fault.msg}")
+            return unusable
+        exec(code, namespace)  # noqa: S102 - the source is written by this compiler alone; no text of a user enters it but as repr()
         function: Callable[..., Any] = namespace[name]
         function.__doc__ = source
         return function
@@ -200,6 +213,11 @@ def children(value: Any) -> Any:
 def same(left: Any, right: Any) -> bool:
     """JSON equality: true is not 1."""
     return bool(left == right) and isinstance(left, bool) == isinstance(right, bool)
+
+
+def contains(items: Any, value: Any) -> bool:
+    """`in`: whether a list has the value."""
+    return isinstance(items, list) and any(same(item, value) for item in items)
 
 
 def less(left: Any, right: Any) -> bool:
@@ -243,10 +261,10 @@ def ordinal(table: dict[str, dict[Any, int]], name: str, key: Any) -> int:
 def merge_adjacent(items: Any, by: str, joined: tuple[str, ...]) -> list[Any]:
     """Neighbours with the same value under `by` become one; the lists under `joined` are put together."""
     merged: list[Any] = []
-    for item in items:
+    for item in filters.as_list(items):
         previous = merged[-1] if merged else None
-        if previous is None or previous.get(by) != item.get(by):
-            merged.append(dict(item))
+        if not (isinstance(item, dict) and isinstance(previous, dict) and same(previous.get(by), item.get(by))):
+            merged.append(dict(item) if isinstance(item, dict) else item)
             continue
         for name, value in item.items():
             before = previous.get(name)
@@ -265,7 +283,7 @@ def merge(*objects: Any) -> dict[str, Any] | None:
 
 def join_texts(separator: str, *values: Any) -> str | None:
     """The present values as one string; absent when all are."""
-    texts = [value if isinstance(value, str) else str(value) for value in values if value is not None]
+    texts = [value if isinstance(value, str) else filters.to_json(value) for value in values if value is not None]
     return separator.join(texts) if texts else None
 
 
@@ -274,6 +292,8 @@ RUNTIME: dict[str, Any] = {
     "NOTHING": NOTHING,
     "add": add,
     "children": children,
+    "contains": contains,
+    "deepcopy": deepcopy,
     "join_texts": join_texts,
     "less": less,
     "lower_schema": lower,

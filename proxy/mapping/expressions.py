@@ -95,15 +95,16 @@ class Expressions(Code):
 
     def binary(self, tree: Binary, path: SpecPath, env: Env) -> Value:
         left = self.expression(tree.left, path, env)
-        if tree.operator == "in" and isinstance(tree.right, ListOf):
-            right = Value("(" + "".join(self.expression(item, path, env).code + ", " for item in tree.right.items) + ")", absent=False)
-        else:
-            right = self.expression(tree.right, path, env)
+        if tree.operator == "in" and (texts := texts_of(tree.right)):
+            return Value(self.assign(f"{left.code} in {texts!r}"), absent=False, reads=left.reads)
+        right = self.expression(tree.right, path, env)
         reads = left.reads | right.reads
         if tree.operator in ("+", "-"):
             function = "add" if tree.operator == "+" else "subtract"
             return Value(self.assign(f"{function}({left.code}, {right.code})"), absent=left.absent and right.absent, reads=reads)
-        return Value(self.assign(compare(tree.operator, left.code, right.code)), absent=False, reads=reads)
+        numbers = left.kind == "int" and isinstance(tree.right, Literal) and isinstance(tree.right.value, int)
+        code = f"{left.code} {tree.operator} {right.code}" if numbers else compare(tree.operator, left.code, right.code)
+        return Value(self.assign(code), absent=False, reads=reads)
 
     def has(self, tree: Path, path: SpecPath, env: Env) -> Value:
         if not paths.singular(tree.segments) or not tree.segments:
@@ -192,7 +193,9 @@ class Expressions(Code):
             read = f"{value.code}.{attribute(name)}"
             return f"{read} if {value.code} is not None else {default}" if value.absent else read
         read = f"{value.code}.get({name!r})" if default == "None" else f"{value.code}.get({name!r}, {default})"
-        return read if value.kind in ("dict", "request") else f"{read} if type({value.code}) is dict else {default}"
+        if value.kind in ("dict", "request"):
+            return f"{read} if {value.code} is not None else {default}" if value.absent else read
+        return f"{read} if type({value.code}) is dict else {default}"
 
     def probe(self, value: Value, segments: Segments) -> str:
         """A singular path as the standard reads it: NOTHING where there is nothing, None for null."""
@@ -201,6 +204,8 @@ class Expressions(Code):
         if last is None:
             return self.used(value).code
         if isinstance(last, Name):
+            if owner.kind == "request" and last.name not in UNTRACKED:
+                self.reading.add(last.name)
             if owner.node is not None:
                 owner.node.presence.add(last.name)
                 self.used(Value("", node=owner.node.field(last.name)))
@@ -310,7 +315,9 @@ class Expressions(Code):
     def call(self, entry: FilterEntry, operand: Value, arguments: list[str], env: Env) -> str:
         code = operand.code
         if entry.name in ("map", "unmap"):
-            return f"mapped({code}, {arguments[0]}, {self.otherwise(arguments[0]) if entry.name == 'map' else 'None'})"
+            found = f"mapped({code}, {arguments[0]}, {self.otherwise(arguments[0]) if entry.name == 'map' else 'None'})"
+            shared = any(isinstance(value, dict | list) for value in self.constants[arguments[0]].values())
+            return f"deepcopy({found})" if shared else found
         if entry.name == "schema":
             return f"lower_schema({code}, {arguments[0]})"
         if entry.name == "ordinal":
@@ -365,6 +372,13 @@ def backwards(table: dict[Any, Any]) -> dict[Any, Any]:
     return turned
 
 
+def texts_of(tree: Expression) -> tuple[str, ...]:
+    """The texts of a list that holds nothing else."""
+    items = tree.items if isinstance(tree, ListOf) else ()
+    texts = tuple(item.value for item in items if isinstance(item, Literal) and isinstance(item.value, str))
+    return texts if len(texts) == len(items) else ()
+
+
 def attribute(name: str) -> str:
     """The name of a JSON member as an attribute of a typed event."""
     return "f_" + "".join(letter if letter.isascii() and letter.isalnum() else f"_{ord(letter):x}_" for letter in name)
@@ -380,7 +394,7 @@ def compare(operator: str, left: str, right: str) -> str:
             return f"({other} {sign[operator]} {quick})"
         return f"same({left}, {right})" if operator == "==" else f"(not same({left}, {right}))"
     if operator == "in":
-        return f"({left} in {right})" if right.startswith("(") else f"({left} in ({right} or ()))"
+        return f"contains({right}, {left})"
     first, second = (left, right) if operator in ("<", "<=") else (right, left)
     code = f"less({first}, {second})"
     return f"({code} or same({left}, {right}))" if operator in ("<=", ">=") else code

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from math import isfinite
 from typing import Any
 
 import msgspec
@@ -16,6 +17,8 @@ from proxy.mapping.code import NO_READS, Env, Value
 from proxy.mapping.expressions import ABSENT
 from proxy.mapping.syntax import is_expression
 from proxy.mapping.templates import Templates, is_constant
+
+_NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,17})(\.[0-9]+)?([eE][+-]?[0-9]{1,2})?")
 
 
 class Operators(Templates):
@@ -94,14 +97,14 @@ class Operators(Templates):
     def silent(self, spec: Any, path: SpecPath, env: Env) -> Value:
         """A value that only steers: the parameters that it reads are not carried by it."""
         track, self.track = self.track, False
-        value = self.template(spec, path, env)
+        value = self.reading_all(lambda: self.template(spec, path, env))
         self.track = track
         return self.named(value)
 
     def decide(self, spec: Any, path: SpecPath, env: Env) -> Value:
         """A condition."""
         if isinstance(spec, str) and is_expression(spec):
-            return self.condition(spec, path, env)
+            return self.reading_all(lambda: self.condition(spec, path, env))
         if isinstance(spec, str):
             self.faults.add(
                 path, "wrong-type", f"{spec!r} is a text, and always true", "put an expression that begins with a text in brackets"
@@ -135,10 +138,10 @@ class Operators(Templates):
             names = dict(env.names)
             if position:
                 self.line(f"{position} += 1")
-                names["pos"] = Value(position, absent=False)
+                names["pos"] = Value(position, absent=False, kind="int")
             if "$as" in spec:
                 names[spec["$as"]] = item
-            inner = replace(env, item=item, names=names)
+            inner = replace(env, item=item, names=names, conditional=True)
             if "$where" in spec:
                 condition = self.decide(spec["$where"], (*path, "$where"), inner)
                 self.branch(f"if {condition.code}", lambda: body(inner))
@@ -212,7 +215,7 @@ class Operators(Templates):
         def add(item: Value) -> None:
             inner = replace(env, item=item)
             key, value = (self.silent(spec[part], (*path, part), inner) for part in ("$key", "$value"))
-            with self.block(f"if {key.code} is not None and {value.code} is not None"):
+            with self.block(f"if type({key.code}) is str and {value.code} is not None"):
                 self.line(f"{name}[{key.code}] = {value.code}")
 
         self.repeat(spec["$index"], (*path, "$index"), env, add)
@@ -228,17 +231,20 @@ class Operators(Templates):
             return ABSENT
         inner = replace(env, open_defs=(*env.open_defs, wanted))
         item = self.loop_value(spec["$of"], (*path, "$of"), env) if "$of" in spec else env.item
-        if item.node is None and not self.tracing:
-            return self.call_def(wanted, replace(inner, item=item), absent="$of" in spec and item.absent)
+        if not env.stateful and not self.tracing:
+            absent = "$of" in spec and item.absent
+            return self.call_def(wanted, replace(inner, item=item, conditional=env.conditional or absent), absent)
         if "$of" not in spec:
             return self.template(self.pieces.defs[wanted], ("defs", wanted), inner)
         name = self.assign("None", "u")
-        place = replace(inner, item=replace(item, absent=False))
+        place = replace(inner, item=replace(item, absent=False), conditional=True)
         value = self.alternative(name, f"if {item.code} is not None", self.pieces.defs[wanted], ("defs", wanted), place)
         return Value(name, absent=value.absent or item.absent, kind=value.kind, reads=value.reads)
 
     def call_def(self, wanted: str, env: Env, absent: bool) -> Value:
-        """A def as a function, written once for all places that see the same things. (Where typed events are read it stands in place.)
+        """A def as a function, written once for all places that see the same things.
+
+        (In streams a def stands in place: a function would be made anew for each event.)
 
         What is named by a loop around it (`$pos`, `$as`) is handed over.
         """
@@ -252,10 +258,13 @@ class Operators(Templates):
             given = {label: replace(value, code=self.name("g")) for label, value in local.items()}
             with self.aside(f"def {name}({', '.join([inside.code, *(value.code for value in given.values())])})"):
                 body = replace(env, item=inside, names={**env.names, **given})
+                outer, self.reading = self.reading, set()
                 value = self.template(self.pieces.defs[wanted], ("defs", wanted), body)
                 self.line(f"return {value.code}")
-            self.shared[seen] = (name, value)
-        name, value = self.shared[seen]
+            self.shared[seen] = (name, value, frozenset(self.reading))
+            self.reading = outer
+        name, value, reading = self.shared[seen]
+        self.reading |= reading
         call = f"{name}({', '.join([item.code, *(each.code for each in local.values())])})"
         code = f"{call} if {item.code} is not None else None" if absent else call
         return replace(value, code=self.assign(code, "u"), absent=value.absent or absent)
@@ -303,8 +312,8 @@ def case_test(subject: str, case: Any) -> str:
     value = {"true": "True", "false": "False", "null": "None"}.get(text)
     if value:
         return f"{subject} is {value} or {subject} == {text!r}"
-    if re.fullmatch(r"-?(0|[1-9]\d*)", text):
-        return f"same({subject}, {text}) or {subject} == {text!r}"
+    if _NUMBER.fullmatch(text) and isfinite(number := msgspec.json.decode(text)):
+        return f"same({subject}, {number!r}) or {subject} == {text!r}"
     return f"{subject} == {text!r}"
 
 

@@ -112,42 +112,35 @@ class Stream:
 
         Raises StreamFault when it reports a failure, ValueError when it is not what a stream of this kind may hold.
         """
+        if self.decode is None or self.typed is None:
+            return self.event_in_full(name, data)
+        self.hidden = False
+        try:
+            if not data.isascii():
+                data.decode()  # what the rules do not read is skipped undecoded, and must be UTF-8 all the same
+            document = self.decode(data)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return self.event_in_full(name, data)
+        try:
+            self.typed(document, name, self, self.writer, self.context)
+        except ReadInFull:
+            return self.event_in_full(name, data)
+        return not self.hidden
+
+    def event_in_full(self, name: str, data: bytes) -> bool:
+        """The same rules over the whole decoded document; the end marker, too, comes this way."""
         if data.startswith(DONE_DATA):
             self.ended = self.ended or self.mapping.end_data == data.strip()
             return False
         self.hidden = False
-        if self.decode is not None and self.typed is not None:
-            try:
-                if not data.isascii():
-                    data.decode()  # what the rules do not read is skipped undecoded, and must be UTF-8 all the same
-                document = self.decode(data)
-            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-                self.event_in_full(name, data)
-            else:
-                try:
-                    self.typed(document, name, self, self.writer, self.context)
-                except ReadInFull:
-                    self.event_in_full(name, data)
-        else:
-            self.event_in_full(name, data)
-        return not self.hidden
-
-    def event_in_full(self, name: str, data: bytes) -> None:
-        """The same rules over the whole decoded document."""
-        try:
-            document = _decode(data)
-        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-            raise ValueError("an event that is not JSON") from None
-        if isinstance(document, list) and len(document) == 1:
-            document = document[0]
-        if not isinstance(document, dict):
-            raise ValueError("an event that is not a JSON object")
+        document = as_object(data)
         self.plain(document, name, self, self.writer, self.context)
         if self.mapping.errors is not None:
             if document.get("error") or self.mapping.errors.failed(document, self.context):
                 raise StreamFault(self.mapping.errors.read(document, self.context) or document.get("error"))
             if isinstance(self.writer, ChunkWriter):
                 write_chunk(self.writer, document)
+        return not self.hidden
 
     def complete(self) -> bool:
         """Whether the stream may be taken as whole if the upstream closes it cleanly now."""
@@ -159,3 +152,16 @@ class Stream:
             for choice, delta in self.splitters.end():
                 self.writer.emit(delta, choice)
             self.writer.end()
+
+
+def as_object(data: bytes) -> dict[str, Any]:
+    """The JSON object of an event, alone or as the only item of a list. Raises ValueError."""
+    try:
+        document = _decode(data)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        raise ValueError("an event that is not JSON") from None
+    if isinstance(document, list) and len(document) == 1:
+        document = document[0]
+    if not isinstance(document, dict):
+        raise ValueError("an event that is not a JSON object")
+    return document
