@@ -60,6 +60,7 @@ class Line(msgspec.Struct, omit_defaults=True, gc=False):
     blame: str = ""
     client_gone: bool = False
     dropped: tuple[str, ...] = ()
+    client: str = ""
     key: str = ""
     trace_id: str = ""
 
@@ -97,6 +98,7 @@ def line(record: Record) -> bytes:
             record.blame,
             record.client_gone,
             tuple(name[:_NAME] for name in record.dropped[:_NAMES]) if record.dropped else (),
+            record.client,
             record.key,
             record.trace_id,
         )

@@ -12,6 +12,10 @@ import msgspec
 from proxy.errors import Blame
 
 
+#: From here on a figure is no count of tokens; log lines could not even hold every one.
+_UNBELIEVABLE = 2**53
+
+
 class Usage(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """Token counts. `input` includes what the cache served and stored, `output` includes reasoning (as OpenAI counts)."""
 
@@ -22,8 +26,10 @@ class Usage(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     reasoning: int = 0
 
     @classmethod
-    def read(cls, usage: dict[str, Any]) -> Usage:
+    def read(cls, usage: Any) -> Usage:
         """From OpenAI's `usage` object: Chat's names, or those of Responses and Realtime. What is no count is 0."""
+        if not isinstance(usage, dict):
+            return cls()
         read = usage.get("prompt_tokens_details") or usage.get("input_tokens_details") or usage.get("input_token_details")
         wrote = usage.get("completion_tokens_details") or usage.get("output_tokens_details") or usage.get("output_token_details")
         return cls(
@@ -47,7 +53,7 @@ class Usage(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
 def _count(counts: object, name: str) -> int:
     """An upstream's figure, which may be anything."""
     value = counts.get(name) if isinstance(counts, dict) else None
-    return value if type(value) is int and value > 0 else 0
+    return value if type(value) is int and 0 < value < _UNBELIEVABLE else 0
 
 
 class Record(msgspec.Struct, kw_only=True):
@@ -82,5 +88,6 @@ class Record(msgspec.Struct, kw_only=True):
     estimated: bool = False  # we counted `usage` ourselves, roughly
     dropped: tuple[str, ...] = ()  # parameters that the upstream has no place for
 
+    client: str = ""  # its address; of one behind a trusted proxy, the address that the proxy saw
     key: str = ""  # first 8 hex digits of the client key's SHA-256
     trace_id: str = ""  # of the traceparent

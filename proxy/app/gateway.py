@@ -10,6 +10,7 @@ from typing import cast
 from aiohttp import hdrs
 from aiohttp.web import BaseRequest
 
+from proxy.app.clients import Clients
 from proxy.app.cors import Cors
 from proxy.app.keys import Keys
 from proxy.app.pages import Page, Pages
@@ -37,6 +38,7 @@ class Gateway:
     def __init__(self, rooms: Rooms, keys: Keys, dialect: ClientDialect, metrics: Metrics, log: RequestLog | None) -> None:
         self._rooms = rooms
         self._keys = keys
+        self._clients = Clients(rooms.server.trusted_proxies)
         self._cors = Cors(rooms.server.cors)
         self._metrics = metrics
         self._log = log
@@ -127,6 +129,7 @@ class Gateway:
         series = exchange.series or self._metrics.series(record.operation, "", record.public_model, "")
         series.observe(record)
         if self._log is not None:
+            record.client = self._clients.address(exchange.request.remote, exchange.request.headers)
             self._log.write(record)
 
     async def drain(self, grace: float) -> None:

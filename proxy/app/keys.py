@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator
-from ipaddress import IPv6Address, ip_address
 
 from aiohttp import hdrs
 from aiohttp.web import BaseRequest
 from multidict import CIMultiDictProxy, istr
 
+from proxy.app.clients import forwarded_for, parsed
 from proxy.config.model import ClientKey
 from proxy.errors import ClientError
 
 _X_API_KEY = istr("x-api-key")
 _API_KEY = istr("api-key")
-_FORWARDED_FOR = istr("x-forwarded-for")
 #: A browser cannot set headers on a WebSocket; OpenAI's SDK puts the key into a subprotocol's name.
 PROTOCOL_PREFIX = "openai-insecure-api-key."
 
@@ -72,19 +71,11 @@ class Keys:
 def is_local(peer: str | None, headers: CIMultiDictProxy[str]) -> bool:
     """Whether a client sits at this machine: on loopback or a Unix socket (no peer), and so for everybody a proxy forwards for.
 
-    A client can add addresses to x-forwarded-for, never take away the one its proxy adds.
+    A client can add addresses to x-forwarded-for, never take away the one its proxy adds: the header may close this door, never open it,
+    so that it does not matter here which proxies are trusted.
     """
-    forwarded = [address.strip() for line in headers.getall(_FORWARDED_FOR, ()) for address in line.split(",")]
-    return all(_is_loopback(address) for address in [*([peer] if peer else []), *forwarded])
-
-
-def _is_loopback(address: str) -> bool:
-    try:
-        parsed = ip_address(address.partition("%")[0])
-    except ValueError:
-        return False
-    mapped = parsed.ipv4_mapped if isinstance(parsed, IPv6Address) else None
-    return (mapped or parsed).is_loopback
+    addresses = [*([peer] if peer else []), *forwarded_for(headers)]
+    return all((found := parsed(address)) is not None and found.is_loopback for address in addresses)
 
 
 def _unauthorized(message: str) -> ClientError:

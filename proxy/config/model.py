@@ -63,7 +63,7 @@ class Server:
     hosts: tuple[str, ...] = ("127.0.0.1",)  # empty: no TCP, only the Unix socket
     port: int = 8787
     socket: str | None = None
-    trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()  # whose x-forwarded-* headers count
+    trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()  # whose x-forwarded-for counts
     cors: tuple[str, ...] = ()  # origins, or one "*"
     heartbeat: float | None = None  # seconds between comments while an upstream is silent; None: off
     drain: float = 30.0  # seconds that running answers get when the server is told to stop
