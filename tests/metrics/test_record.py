@@ -32,6 +32,9 @@ USAGES = [
     ({}, Usage()),
     ({"prompt_tokens": None, "completion_tokens": "3", "prompt_tokens_details": [], "completion_tokens_details": None}, Usage()),
     ({"prompt_tokens": -1, "completion_tokens": True, "prompt_tokens_details": {"cached_tokens": 1.5}}, Usage()),
+    ({"prompt_tokens": 10**30, "completion_tokens": 2}, Usage(0, 2)),
+    ([1], Usage()),
+    ("many", Usage()),
 ]
 
 
