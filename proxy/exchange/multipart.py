@@ -26,7 +26,7 @@ def boundary_of(content_type: str) -> bytes:
     match = _BOUNDARY.search(content_type)
     if match is None:
         raise _invalid("The multipart/form-data content type names no boundary.")
-    return (match[1] or match[2]).encode()
+    return (match[1] or match[2]).encode("utf-8", "surrogateescape")
 
 
 @dataclass(frozen=True, slots=True)
