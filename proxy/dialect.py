@@ -46,7 +46,7 @@ class Address:
 
 def encode_segment(value: str, name: str) -> str:
     """A model name or id as part of a path: `/` stays inside one, everything unusual is percent-encoded (RFC 3986)."""
-    if not value or not _LEGAL.fullmatch(value) or ".." in value or value.startswith("/") or "//" in value:
+    if not _LEGAL.fullmatch(value) or ".." in value or not {"", "."}.isdisjoint(value.split("/")):
         raise ValueError(f"{name} has characters that cannot stand in an address")
     return quote(value, safe="/:@")
 
@@ -188,7 +188,7 @@ def expand(table: Mapping[Any, Any]) -> dict[Any, Any]:
     for keys, value in table.items():
         for key in keys.split("|") if isinstance(keys, str) else [keys]:
             flat[key] = value
-            if isinstance(key, str) and key.isdigit():
+            if isinstance(key, str) and key.isascii() and key.isdigit():
                 flat[int(key)] = value
     return flat
 

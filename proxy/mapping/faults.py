@@ -20,6 +20,7 @@ CODES = {
     "unknown-name": "a table, schema or def that the file does not have",
     "recursive-def": "a def that uses itself",
     "wrong-place": "something that does not work at this place",
+    "nested": "templates that stand in each other too deeply",
     "wrong-type": "a value of another type than this place takes",
 }
 

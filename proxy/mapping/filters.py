@@ -102,7 +102,7 @@ def split(value: Any, separator: str, position: int) -> str | None:
     if not isinstance(value, str):
         return None
     pieces = value.split(separator)
-    return pieces[position] if position < len(pieces) else None
+    return pieces[position] if -len(pieces) <= position < len(pieces) else None
 
 
 def prefix(value: Any, start: str) -> str | None:
@@ -172,7 +172,7 @@ def _data_text(match: re.Match[str]) -> str | None:
     try:
         data = base64.b64decode(match[3]) if match[2].lower().endswith(";base64") else _unquote(match[3])
         return data.decode()
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:
         return None
 
 
@@ -213,7 +213,7 @@ def unix(value: Any) -> int | None:
         return None
     try:
         return int(datetime.fromisoformat(re.sub(r"(\.\d{6})\d+", r"\1", value)).timestamp())
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
 
 
@@ -228,7 +228,10 @@ def floats(value: Any, form: str) -> Any:
     """A list of numbers as base64 of little-endian float32, OpenAI's `encoding_format: base64`."""
     if not isinstance(value, list) or form != "base64":
         return value
-    return base64.b64encode(struct.pack(f"<{len(value)}f", *value)).decode()
+    try:
+        return base64.b64encode(struct.pack(f"<{len(value)}f", *value)).decode()
+    except (struct.error, OverflowError):
+        return None
 
 
 def lookup(value: Any, table: Any) -> Any:
@@ -236,4 +239,4 @@ def lookup(value: Any, table: Any) -> Any:
 
 
 def mapped(value: Any, table: Mapping[Any, Any], otherwise: Any) -> Any:
-    return table.get(value, otherwise) if isinstance(value, str | int) else otherwise
+    return table.get(value, otherwise) if type(value) is str or type(value) is int else otherwise

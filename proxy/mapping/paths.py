@@ -128,6 +128,8 @@ def parse(text: str) -> Segments:
     except JSONPathError as error:
         offset = max(error.token.index - 1, 0) if error.token else 0
         raise PathFault("path", str(error).partition(", line")[0], offset) from None
+    except OverflowError:
+        raise PathFault("path", "a number is too large") from None
     return _segments(query)
 
 

@@ -35,6 +35,7 @@ class Rewrites(Operators):
             inner = replace(
                 env, item=replace(place, kind="request" if not segments and env.root.kind == "request" else "dict", absent=False)
             )
+            inner = replace(inner, conditional=env.conditional or bool(segments))
             with self.block(f"if type({place.code}) is dict"):
                 if "when" in rule:
                     condition = self.decide(rule["when"], (*path, "when"), inner)
@@ -43,7 +44,9 @@ class Rewrites(Operators):
                 else:
                     self.steps(rule, path, inner)
 
+        self.noted.append(set())
         self.visit(env.root, segments, env.root, edit)
+        self.noted.pop()
 
     def place(self, at: Any, path: SpecPath) -> Segments:
         text = str(at)

@@ -10,10 +10,9 @@ from typing import Any
 from proxy.errors import SpecPath
 from proxy.mapping.code import Env, Node, Pieces, Value, names
 from proxy.mapping.failures import ErrorMapping
-from proxy.mapping.operators import case_test
+from proxy.mapping.operators import case_test, mentions
 from proxy.mapping.rewrites import Rewrites
 from proxy.mapping.stream import ReadInFull, Step, StreamFault, StreamMapping
-from proxy.mapping.templates import is_constant
 from proxy.mapping.typed import decoder
 
 RULE_KEYS = frozenset(("when", "each", "as", "set", "head", "emit", "usage", "finish", "error"))
@@ -59,7 +58,7 @@ def _step(source: StreamRules, spec: dict[str, Any], path: SpecPath, node: Node 
     env = Env(root, root, {**names(), "s": Value("memory", absent=False, kind="dict")}, stateful=True)
     source.stream(spec, path, env)
     for local in ("splitters", "ordinals", "memory"):
-        if any(local in line for line in source.lines):
+        if any(local in line for line in (*source.functions, *source.lines)):
             source.lines.insert(0, f"    {local} = stream.{local}")
     return source.function("step", PARAMETERS + (", trace=None" if source.tracing else ""))
 
@@ -167,13 +166,14 @@ class StreamRules(Rewrites):
 
     def usage(self, spec: Any, path: SpecPath, env: Env) -> None:
         """Usage of the last event that has it. Many vendors repeat it in every event: what must be computed waits until it is wanted."""
-        if isinstance(spec, str):
+        lazy = isinstance(spec, dict) and "$of" in spec and env.item is env.root and not mentions(spec, "$s", self.pieces.defs)
+        if not lazy:  # what is read of a loop or of the stream's state would be another when it is wanted
             value = self.named(self.template(spec, path, env))
             with self.block(f"if {value.code} is not None"):
                 self.line(f"writer.usage = {value.code}")
             return
-        source = self.loop_value(spec["$of"], (*path, "$of"), env) if isinstance(spec, dict) and "$of" in spec else None
-        with self.block(f"if {source.code} is not None") if source else nullcontext():
+        source = self.loop_value(spec["$of"], (*path, "$of"), env)
+        with self.block(f"if {source.code} is not None"):
             name = self.name("usage_")
             with self.block(f"def {name}()"):
                 self.line(f"return {self.template(spec, path, env).code}")
@@ -215,12 +215,11 @@ class StreamRules(Rewrites):
             self.faults.add(path, "operator-keys", "emit takes delta, and beside it index and logprobs")
             return
         delta = self.template(spec["delta"], (*path, "delta"), env)
-        code = f"dict({delta.code})" if is_constant(spec["delta"]) else delta.code
         more = []
         for name in ("index", "logprobs"):
             if name in spec:
                 more.append(f"{name}={self.template(spec[name], (*path, name), env).code}")
-        call = f"writer.emit({', '.join([code, *more])})"
+        call = f"writer.emit({', '.join([delta.code, *more])})"
         if delta.absent:
             with self.block(f"if {delta.code} is not None"):
                 self.line(call)

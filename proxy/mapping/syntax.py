@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from math import inf
 
 from proxy.mapping import paths
 from proxy.mapping.paths import PathFault, Segments
@@ -157,13 +158,9 @@ class _Parser:
             raise self.fault(f"expected {value!r}" + (f", found {self.value!r}" if self.kind else " before the end"))
 
     def either(self) -> Expression:
-        self.depth += 1
-        if self.depth > _DEPTH:
-            raise self.fault("this expression is nested too deeply")
         tree = self.both()
         while self.take("or"):
             tree = Binary("or", tree, self.both())
-        self.depth -= 1
         return tree
 
     def both(self) -> Expression:
@@ -173,8 +170,14 @@ class _Parser:
         return tree
 
     def inverse(self) -> Expression:
-        if self.take("not"):
-            return Not(self.inverse())
+        self.depth += 1
+        if self.depth > _DEPTH:
+            raise self.fault("this expression is nested too deeply")
+        tree = Not(self.inverse()) if self.take("not") else self.comparison()
+        self.depth -= 1
+        return tree
+
+    def comparison(self) -> Expression:
         left = self.chain()
         operator = self.take(*_COMPARISONS)
         return Binary(operator, left, self.chain()) if operator else left
@@ -215,7 +218,10 @@ class _Parser:
             return self.path()
         if kind == "number" or self.value == "-":
             text = self.take("-") + self.number()
-            return Literal(int(text) if re.fullmatch(r"-?\d+", text) else float(text))
+            number = int(text) if re.fullmatch(r"-?\d+", text) else float(text)
+            if number in (inf, -inf):
+                raise self.fault("this number is too large")
+            return Literal(number)
         if kind == "string":
             return Literal(re.sub(r"\\(.)", r"\1", self.advance()[1:-1]))
         if kind == "word":

@@ -30,7 +30,7 @@ class Templates(Expressions):
         self.parameters: dict[str, int] = {}
         self.carried: set[str] = set()
         self.noted: list[set[frozenset[str]]] = [set()]
-        self.shared: dict[tuple[Any, ...], tuple[str, Value]] = {}
+        self.shared: dict[tuple[Any, ...], tuple[str, Value, frozenset[str]]] = {}
         self.lasting: dict[str, Value] = {}
 
     def template(self, spec: Any, path: SpecPath, env: Env) -> Value:
@@ -52,7 +52,7 @@ class Templates(Expressions):
     def leaf(self, text: str, path: SpecPath, env: Env) -> Value:
         if not is_expression(text):
             return self.constant_value(text[1:] if text[:2] == "$$" else text, env)
-        value = self.text(text, path, env)
+        value = self.reading_all(lambda: self.text(text, path, env))
         if self.track and value.certain and not env.conditional:
             self.carried |= value.reads
         elif self.track and (value.reads or env.condition):
@@ -61,11 +61,20 @@ class Templates(Expressions):
             self.line(f"trace({path!r}, {text!r}, {value.code})")
         return value
 
+    def reading_all(self, build: Callable[[], Value]) -> Value:
+        """A value with every parameter that was read on the way to it."""
+        outer, self.reading = self.reading, set()
+        value = build()
+        value = replace(value, reads=value.reads | self.reading)
+        self.reading |= outer
+        return value
+
     def constant_value(self, spec: Any, env: Env) -> Value:
         """A literal. Where a condition chose it, what the condition read has been carried by it."""
         if self.track and env.condition:
             self.note(env.condition)
-        return Value(self.constant(spec), absent=False)
+        code = self.anew(spec)
+        return Value(self.assign(code, "k") if isinstance(spec, dict | list) else code, absent=False)
 
     def note(self, reads: frozenset[str], value: Value | None = None) -> None:
         """Note at run time that these parameters were carried (when the value is present)."""
@@ -114,7 +123,7 @@ class Templates(Expressions):
         name = self.assign("None", "o")
 
         def build() -> None:
-            value = self.fields(spec, needed, path, env)
+            value = self.fields(spec, needed, path, replace(env, conditional=True))
             self.line(f"{name} = {value.code}")
 
         self.branch("if " + " and ".join(f"{code} is not None" for code in missing), build)

@@ -1,5 +1,7 @@
 """Every fault of a specification is found, all at once, and says where: one example for each code at least."""
 
+from functools import reduce
+
 import pytest
 from compiling import dialect
 
@@ -7,6 +9,7 @@ from proxy.errors import FaultError
 from proxy.mapping.faults import CODES
 
 CHAT = ("operations", "chat")
+MANY_LOOPS = reduce(lambda template, _: {"$each": ".", "$do": template}, range(25), ".")
 FAULTS = [
     # (parts of the dialect, path, code, offset, part of the message, part of the hint)
     ({"request": {"body": {"a": ".b ."}}}, (*CHAT, "request", "body", "a"), "expression", 3, "not expected", ""),
@@ -73,6 +76,7 @@ FAULTS = [
         "true",
         "brackets",
     ),
+    ({"request": {"body": {"a": MANY_LOOPS}}}, (), "nested", 0, "too deeply", ""),
     ({"request": {"body": {"a": {"$concat": ".b"}}}}, (*CHAT, "request", "body", "a", "$concat"), "wrong-type", 0, "list", ""),
 ]
 
