@@ -125,7 +125,10 @@ class JsonRequest:
     @property
     def usage_wanted(self) -> bool:
         raw = self._members.get("stream_options")
-        options = _decode(raw) if raw is not None else None
+        try:
+            options = _decode(raw) if raw is not None else None
+        except RecursionError:
+            raise _too_deep() from None
         return isinstance(options, dict) and options.get("include_usage") is True
 
     def prepare(self, target: TargetCall, context: Context) -> tuple[bytes, Body, tuple[str, ...]]:
@@ -134,11 +137,13 @@ class JsonRequest:
             if mapping is None:
                 return JSON_LINE, self._passed(target, context), ()
             body, dropped = mapping(self._edited(target, context), context)
+            return JSON_LINE, _encode(body), dropped
         except Rejected as rejection:
             raise ClientError(rejection.message, param=rejection.param, code="unsupported_parameter") from None
         except msgspec.DecodeError as error:
             raise ClientError(f"The body is not valid JSON: {error}.", code="invalid_json") from None
-        return JSON_LINE, _encode(body), dropped
+        except RecursionError:
+            raise _too_deep() from None
 
     def _passed(self, target: TargetCall, context: Context) -> bytes:
         """The client's bytes, with nothing replaced but what the route and the dialect set."""
@@ -258,6 +263,10 @@ def _check_utf8(body: bytes) -> None:
         body.decode()
     except UnicodeDecodeError as error:
         raise ClientError(f"The body is not UTF-8: byte {error.start} cannot be read.", code="invalid_json") from None
+
+
+def _too_deep() -> ClientError:
+    return ClientError("The JSON is nested too deeply.", code="invalid_json")
 
 
 def _sentence(text: str) -> str:

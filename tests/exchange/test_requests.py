@@ -10,7 +10,7 @@ import pytest
 
 from proxy.exchange.body import BodyLimits
 from tests.exchange.wire import CHAT, COMPLETION, Served, json_answer, serving
-from tests.upstream.scripted import request
+from tests.upstream.scripted import request, times
 
 OK = [request, json_answer(COMPLETION)]
 
@@ -293,6 +293,17 @@ async def test_bodies_that_only_a_translation_reads_are_no_fault_of_ours(body: b
     for dialect in ("anthropic", "gemini", "mistral", "ollama"):
         async with serving(OK, providers={"p0": {"dialect": dialect}}) as served:
             assert (await served.ask(body)).status in (200, 400, 502)
+
+
+@pytest.mark.parametrize("dialect", ["openai", "anthropic"])
+async def test_a_body_that_is_too_deep_is_refused_at_whatever_depth(dialect: str) -> None:
+    """Where Python's stack ends is another depth for each who reads a part of the body."""
+    async with serving(times(200, request, json_answer(ANSWER)), providers={"p0": {"dialect": dialect}}) as served:
+        statuses = set()
+        for depth in range(800, 1000):
+            body = b'{"model":"m","stream":true,"messages":[],"stream_options":%b%b}' % (b"[" * depth, b"]" * depth)
+            statuses.add((await served.ask(body)).status)
+        assert statuses == {400, 502}  # 502: what answers is no stream
 
 
 async def test_only_some_of_the_upstreams_headers_reach_the_client() -> None:
