@@ -11,7 +11,6 @@ import msgspec
 
 from proxy.errors import Blame
 
-
 #: From here on a figure is no count of tokens; log lines could not even hold every one.
 _UNBELIEVABLE = 2**53
 
