@@ -16,7 +16,7 @@ from proxy.config.model import Config
 from proxy.exchange.body import BodyLimits
 from proxy.exchange.operation import load_client_dialect
 from proxy.exchange.rooms import Rooms
-from proxy.exchange.scrub import Scrubber
+from proxy.exchange.scrub import Scrubber, secrets_of
 from proxy.exchange.target import build
 from proxy.log import RequestLog
 from proxy.metrics import Metrics
@@ -82,7 +82,7 @@ async def start(config: Config) -> RunningServer:
         limits=BodyLimits(settings.limits.body),
         router=Router(config.routes, partial(build, metrics=metrics)),
         pool=pool,
-        scrubber=Scrubber(provider.credential.secret for provider in config.providers.values()),
+        scrubber=Scrubber(secret for provider in config.providers.values() for secret in secrets_of(provider, config.routes)),
         own_key=keys.own,
     )
     target = settings.log.requests

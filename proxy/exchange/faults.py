@@ -24,7 +24,6 @@ _TYPES = {
     422: "invalid_request_error",
     429: "rate_limit_error",
 }
-_MESSAGE_LIMIT = 4000
 
 
 def reported(
@@ -75,5 +74,4 @@ def failed_inside(body: bytes, errors: ErrorMapping, context: Context) -> Upstre
 def _text(value: Any) -> str:
     if value is None:
         return ""
-    text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
-    return text if len(text) <= _MESSAGE_LIMIT else text[:_MESSAGE_LIMIT] + "…"
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()

@@ -3,13 +3,39 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from urllib.parse import parse_qsl
 
+from proxy.config.model import Provider, Route
 from proxy.errors import ExchangeError
 
 #: Shorter ones would blot out ordinary words; no vendor's key is that short.
 _SHORTEST = 6
 _SHOWN = "***"
+#: Characters of a message that are shown; cut here, because half a secret would not be found.
+_MESSAGE_LIMIT = 4000
+#: Headers and parameters that say by their names that they hold a secret.
+_TELLING = re.compile(r"authorization|cookie|.*(key|token|secret)|sig|code", re.IGNORECASE)
+
+
+def secrets_of(provider: Provider, routes: Iterable[Route]) -> Iterator[str]:
+    """All that a provider is sent and nobody may be shown: its key, and what stands in headers and parameters with telling names."""
+    yield provider.credential.secret
+    named = [*provider.headers, *parse_qsl(provider.query), *(header for route in routes for header in route.headers)]
+    yield from (value.rpartition(" ")[2] for name, value in named if _TELLING.fullmatch(name))
+
+
+def scrubbed(lines: bytes, secrets: Iterable[bytes]) -> bytes:
+    """Header lines without these secrets."""
+    for secret in secrets:
+        if secret in lines:
+            lines = lines.replace(secret, _SHOWN.encode())
+    return lines
+
+
+def long_enough(secrets: Iterable[str]) -> set[str]:
+    """Those that can be told from ordinary words."""
+    return {secret for secret in secrets if len(secret) >= _SHORTEST}
 
 
 class Scrubber:
@@ -20,10 +46,11 @@ class Scrubber:
 
     def error(self, error: ExchangeError, *more: str) -> None:
         """Takes the secrets out of all that an error shows; an upstream may echo them anywhere in it."""
-        error.message = self.text(error.message, *more)
-        error.type = self.text(error.type, *more)
-        error.code = self.text(error.code, *more) if error.code else error.code
-        error.param = self.text(error.param, *more) if error.param else error.param
+        error.message = _cut(self.text(error.message, *more))
+        error.type = _cut(self.text(error.type, *more))
+        error.code = _cut(self.text(error.code, *more)) if error.code else error.code
+        error.param = _cut(self.text(error.param, *more)) if error.param else error.param
+        error.headers = {name: self.text(value, *more) for name, value in error.headers.items()}
 
     def text(self, text: str, *more: str) -> str:
         """`text` without the secrets, nor `more` of them (the client's own)."""
@@ -35,7 +62,11 @@ class Scrubber:
         return text
 
 
+def _cut(text: str) -> str:
+    return text if len(text) <= _MESSAGE_LIMIT else text[:_MESSAGE_LIMIT] + "…"
+
+
 def _pattern(secrets: Iterable[str]) -> re.Pattern[str] | None:
     """The longest first: one may begin as another does."""
-    known = sorted({secret for secret in secrets if len(secret) >= _SHORTEST}, key=len, reverse=True)
+    known = sorted(long_enough(secrets), key=len, reverse=True)
     return re.compile("|".join(map(re.escape, known))) if known else None

@@ -14,6 +14,7 @@ from proxy.config.model import Provider, Route, Timeouts
 from proxy.dialect import Address, Dialect, DialectOperation
 from proxy.errors import ClientError
 from proxy.exchange.pace import Pace
+from proxy.exchange.scrub import long_enough, scrubbed, secrets_of
 from proxy.mapping.code import Pieces
 from proxy.mapping.context import Context
 from proxy.mapping.faults import Faults
@@ -36,7 +37,7 @@ class TargetCall:
 
     `head` and `stream_head` are empty where the path has an id of the client's in it; `lines` are the headers below the request line.
     `rename`: the upstream's model name as JSON text, when it is not the client's. `shown`: the name to show, None for the upstream's own.
-    `rules`: what the route sets by default, always, or within bounds.
+    `rules`: what the route sets by default, always, or within bounds. `secrets`: what the upstream is sent and must not show.
     """
 
     choice: Choice
@@ -57,6 +58,7 @@ class TargetCall:
     pace: Pace
     timeouts: Timeouts
     series: Series
+    secrets: tuple[bytes, ...]
 
     @property
     def name(self) -> str:
@@ -103,7 +105,7 @@ class TargetCall:
                 lines += b"%b: %b\r\n" % (ours, value)
             elif name.startswith(_RATE_LIMIT):
                 lines += b"%b: %b\r\n" % (name, value)
-        return lines
+        return scrubbed(lines, self.secrets)
 
     def relay_of_error(self, headers: Headers) -> dict[str, str]:
         """The same, as an error carries them."""
@@ -138,6 +140,7 @@ def build(choice: Choice, metrics: Metrics) -> TargetCall:
         pace=Pace(target.timeouts.first_event, target.timeouts.idle, target.timeouts.write),
         timeouts=target.timeouts,
         series=metrics.series(choice.operation, provider.vendor, choice.public or "", choice.model or ""),
+        secrets=tuple(secret.encode() for secret in sorted(long_enough(secrets_of(provider, (route,))), key=len, reverse=True)),
     )
 
 

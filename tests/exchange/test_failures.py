@@ -238,3 +238,18 @@ async def test_secrets_are_scrubbed_from_what_upstreams_echo(script: bytes) -> N
         reply = await served.ask(STREAM)
         assert b"sk-secret-0" not in reply.body
         assert b"***" in reply.body
+
+
+async def test_secrets_are_scrubbed_from_headers_that_reach_the_client() -> None:
+    echo = b"x-ratelimit-limit-requests: sk-secret-0", b"retry-after: tell-no-one", b"x-ratelimit-reset-requests: 5"
+    script = [request, json_answer(COMPLETION, b"200 OK", *echo), request, json_answer({}, b"401 No", *echo)]
+    async with serving(script, providers={"p0": {"headers": {"x-proxy-token": "Bearer tell-no-one"}}}) as served:
+        for reply in (await served.ask(), await served.ask()):
+            assert reply.headers["x-ratelimit-limit-requests"] == reply.headers["retry-after"] == "***"
+            assert reply.headers["x-ratelimit-reset-requests"] == "5"
+
+
+async def test_no_half_of_a_secret_is_left_where_a_message_is_cut() -> None:
+    async with serving([request, json_answer({"error": {"message": "a" * 3995 + "sk-secret-0" + "b" * 999}}, b"401 No")]) as served:
+        message = (await served.ask()).error["message"]
+        assert message == "a" * 3995 + "***bb…"
