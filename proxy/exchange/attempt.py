@@ -149,9 +149,11 @@ class Attempt:
         shown = target.shown
         if shown is None or model == target.choice.public:
             return body
-        # An unescaped `"model":` is a member; when there is only one with this value, it is the one that was read.
+        # An unescaped `"model"` is a name or a whole text; where it stands once only, it is the member that was read.
         found = b'"model":' + _encode_text(model)
-        return body.replace(found, b'"model":' + shown) if body.count(found) == 1 else Members.parse(body).splice({"model": shown})
+        if body.count(b'"model"') == 1 and found in body:
+            return body.replace(found, b'"model":' + shown)
+        return Members.parse(body).splice({"model": shown})
 
     def _translated(self, body: bytes, mapping: ResponseMapping) -> bytes:
         errors = self._target.provider.dialect.errors

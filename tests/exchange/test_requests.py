@@ -332,6 +332,8 @@ async def test_only_some_of_the_upstreams_headers_reach_the_client() -> None:
 async def test_a_whole_answer_passes_byte_for_byte_but_for_the_models_name() -> None:
     body = b'{ "model" : "up-1","object":"chat.completion", "choices":[{"message":{"content":"\\"model\\":\\"up-1\\""}}],\n"x":1.10}'
     twice = b'{"choices":[{"model":"up-1"}],"model":"up-1"}'
-    async with serving([request, json_answer(body), request, json_answer(twice)]) as served:
+    inner = b'{"choices":[{"model":"up-1"}],"model" :"up-1"}'
+    async with serving([request, json_answer(body), request, json_answer(twice), request, json_answer(inner)]) as served:
         assert (await served.ask()).body == body.replace(b'"up-1"', b'"m"', 1)
         assert (await served.ask()).body == b'{"choices":[{"model":"up-1"}],"model":"m"}'
+        assert (await served.ask()).body == b'{"choices":[{"model":"up-1"}],"model" :"m"}'
