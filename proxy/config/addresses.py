@@ -6,7 +6,7 @@ import ipaddress
 import re
 from dataclasses import dataclass
 from typing import Literal
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?\.?")
 _PRIVATE_SUFFIXES = (".localhost", ".local", ".internal", ".lan", ".home.arpa", ".test")
@@ -25,11 +25,7 @@ class BaseUrl:
 
 def parse_base_url(text: str) -> BaseUrl:
     """Raises ValueError with a sentence for people (which does not repeat the URL: it may hold a password)."""
-    try:
-        parts = urlsplit(text)
-        port = parts.port
-    except ValueError as error:
-        raise ValueError(f"this is not a URL: {error}") from None
+    parts, port = _split(text)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError("a base URL begins with http:// or https:// and a host")
     if parts.username is not None or parts.password is not None:
@@ -39,6 +35,22 @@ def parse_base_url(text: str) -> BaseUrl:
     scheme: Literal["http", "https"] = "https" if parts.scheme == "https" else "http"
     path = re.sub(r"/{2,}", "/", parts.path).rstrip("/")
     return BaseUrl(scheme, _host(parts.hostname), port or (443 if scheme == "https" else 80), path, parts.query)
+
+
+def check_proxy(text: str) -> None:
+    """Raises ValueError with a sentence for people, when an outbound proxy's URL is not `http://[user:password@]host[:port]`."""
+    parts, _ = _split(text)
+    if parts.scheme != "http" or not parts.hostname or parts.path not in ("", "/") or parts.query or parts.fragment:
+        raise ValueError("an outbound proxy is written as http://host:port")
+    _host(parts.hostname)
+
+
+def _split(text: str) -> tuple[SplitResult, int | None]:
+    try:
+        parts = urlsplit(text)
+        return parts, parts.port
+    except ValueError as error:
+        raise ValueError(f"this is not a URL: {error}") from None
 
 
 def _host(name: str) -> str:

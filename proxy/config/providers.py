@@ -10,7 +10,7 @@ from typing import Any
 
 from yaml.nodes import ScalarNode
 
-from proxy.config.addresses import BaseUrl, is_public, parse_base_url
+from proxy.config.addresses import BaseUrl, check_proxy, is_public, parse_base_url
 from proxy.config.dialects import Shelf, Spec
 from proxy.config.files import DEMOS
 from proxy.config.model import Credential, Provider, State, Timeouts, Tls
@@ -49,6 +49,7 @@ class Providers:
         spec = self.spec(entry, path)
         url = self.demo(entry, path) if "demo" in entry else self.url(entry, path)
         tls = self.tls(entry, path, state)
+        self.proxy(entry, path)
         self.secrets(entry, path)
         if spec is None or url is None:
             return None
@@ -138,6 +139,13 @@ class Providers:
             self.report.warn((*path, "base_url"), "plain-http", message, "write https://", length=len(text))
         return url
 
+    def proxy(self, entry: Mapping[str, Any], path: SpecPath) -> None:
+        if "proxy" in entry:
+            try:
+                check_proxy(entry["proxy"])
+            except ValueError as error:
+                self.report.add((*path, "proxy"), "bad-url", str(error), length=len(entry["proxy"]))
+
     def demo(self, entry: Mapping[str, Any], path: SpecPath) -> BaseUrl | None:
         """Demo servers listen on loopback; their ports are known when they have started."""
         flavours = [folder.name for folder in DEMOS.iterdir() if (folder / "flavour.yaml").is_file()]
@@ -152,8 +160,13 @@ class Providers:
     def tls(self, entry: Mapping[str, Any], path: SpecPath, state: State) -> Tls:
         files = {key: self.file(name) for key, name in entry.get("tls", {}).items()}
         for key, name in files.items():
-            if state != "no key" and name and not Path(name).is_file():
-                self.report.add((*path, "tls", key), "missing-file", f"there is no file {name}", length=len(entry["tls"][key]))
+            if state == "no key" or not name:
+                continue
+            place, length = (*path, "tls", key), len(entry["tls"][key])
+            if not Path(name).is_file():
+                self.report.add(place, "missing-file", f"there is no file {name}", length=length)
+            elif b"-----BEGIN " not in Path(name).read_bytes():
+                self.report.add(place, "no-certificate", f"there is no PEM text in {name}", length=length)
         return Tls(**files)
 
     def file(self, name: str | None) -> str | None:

@@ -124,7 +124,7 @@ class Routes:
                 if self.hides(earlier, route):
                     name = f"'{route.pattern.text}'" if route.pattern else "this"
                     message = f"{name} is never reached: the route for '{earlier.name}' on line {earlier.line} takes all its requests"
-                    hint = f"move it before line {earlier.line}" if earlier.line != route.line else "remove one of them"
+                    hint = "remove one of them" if earlier.pattern == route.pattern else f"move it before line {earlier.line}"
                     self.report.add(path, "shadowed-route", message, hint, length=len(name) - 2 if route.pattern else 1)
                     break
 

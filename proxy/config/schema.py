@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache, partial
 from typing import Any
@@ -26,6 +27,8 @@ _KINDS = {
     "boolean": "true or false",
     "null": "nothing",
 }
+#: Strings that only their quotes keep from being a number or a truth value.
+_UNQUOTED = re.compile(r"-?\d+(\.\d+)?|true|false")
 _BOUNDS = {
     "minimum": "at least {}",
     "maximum": "at most {}",
@@ -79,6 +82,8 @@ def _type(path: SpecPath, value: Any, wanted: Any, schema: Any) -> Iterator[Faul
     names = [wanted] if isinstance(wanted, str) else wanted
     kinds = " or ".join(_KINDS[name] for name in names if name != "null")
     hint = "quote it" if "string" in names and isinstance(value, int | float | bool) else ""
+    if isinstance(value, str) and _UNQUOTED.fullmatch(value) and not {"integer", "number", "boolean"}.isdisjoint(names):
+        hint = "write it without quotes; what has ${…} in it then stands on a line of its own"
     yield Fault(path, "wrong-type", f"this must be {kinds}, not {_kind(value)}", hint)
 
 

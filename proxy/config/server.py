@@ -29,7 +29,7 @@ def build_server(section: Mapping[str, Any], report: Report) -> tuple[Server, tu
     keys = tuple(ClientKey(entry["name"], bytes.fromhex(entry["sha256"])) for entry in section.get("keys", ()))
     public = [host for host in server.hosts if not is_loopback(host)]
     if public and not keys:
-        message = f"everybody who can reach {' or '.join(public)} can use this server: no client keys are listed"
+        message = f"other machines that reach {' or '.join(public)} are refused: no client keys are listed"
         report.warn(("server", "host"), "open-server", message, "list keys under server.keys, or listen on 127.0.0.1")
     return server, keys
 

@@ -93,7 +93,7 @@ providers:
 
 
 def test_a_provider_in_full(loaded: Loaded, tmp_path: Path) -> None:
-    (tmp_path / "ca.pem").write_text("x", encoding="utf-8")
+    (tmp_path / "ca.pem").write_text("-----BEGIN CERTIFICATE-----", encoding="utf-8")
     config = loaded(
         """
 providers:
