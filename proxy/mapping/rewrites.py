@@ -62,9 +62,7 @@ class Rewrites(Operators):
         self.tell(rule, path)
         for old, new in rule.get("rename", {}).items():
             with self.block(f"if {place}.get({old!r}) is not None"):
-                moved = self.assign(f"{place}.pop({old!r})")
-                with self.block(f"if {place}.get({new!r}) is None"):
-                    self.line(f"{place}[{new!r}] = {moved}")
+                self.line(f"{place}[{new!r}] = {place}.pop({old!r})")
         values = [(name, self.template(spec, (*path, "set", name), env)) for name, spec in rule.get("set", {}).items()]
         for name, value in values:
             self.put(place, name, value)

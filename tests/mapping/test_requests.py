@@ -111,7 +111,7 @@ def test_a_body_is_rewritten_in_place():
     new, dropped = mapping(body, Context(model="m"))
     assert new == {
         "messages": [{"role": "system"}, {"role": "assistant", "tool_calls": [{"id": "KbuTQcUF6", "function": {"name": "f"}}]}, "odd"],
-        "max_tokens": 1,
+        "max_tokens": 2,
         "random_seed": 5,
         "tier": "flex",
         "extra": {"kept": None},
