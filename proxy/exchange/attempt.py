@@ -38,6 +38,8 @@ PARTING = 1.0
 NEVER = 10.0**8
 #: Bytes that are read of an answer that is an error.
 _ERROR_LIMIT = 2**20
+#: Seconds that its body may take: the status is the news.
+_ERROR_PATIENCE = 10.0
 #: What a header's value may not hold.
 _CONTROL = bytes([*range(32), 127])
 
@@ -78,8 +80,9 @@ class Attempt:
         exchange.prepared()
         first, write = target.pace.first, target.pace.write
         exchange.answer.write_stall = NEVER if write is None else write
-        self._deadline = asyncio.get_running_loop().time() + (NEVER if first is None else first)
         call = await exchange.rooms.pool.send(target.origin, head, body, connect=target.timeouts.connect or NEVER)
+        # Only now: a form may take the client longer than an upstream may think.
+        self._deadline = asyncio.get_running_loop().time() + (NEVER if first is None else first)
         try:
             await call.head(self._deadline)
             exchange.record.first_byte = monotonic()
@@ -102,9 +105,10 @@ class Attempt:
     async def _refusal(self, call: Call) -> UpstreamError:
         """What an error's body says, if that can be had at all."""
         try:
-            body = await call.read(_ERROR_LIMIT, self._idle)
+            async with asyncio.timeout(_ERROR_PATIENCE):
+                body = await call.read(_ERROR_LIMIT, _ERROR_PATIENCE)
             body = decode_body(call.headers, body, _ERROR_LIMIT)
-        except UpstreamError:
+        except (UpstreamError, TimeoutError):
             body = b""
         return refused(call.status, body, self._target, call.headers, self._context)
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from proxy.exchange import attempt
 from tests.exchange.wire import (
     CHAT,
     COMPLETION,
@@ -253,3 +254,12 @@ async def test_no_half_of_a_secret_is_left_where_a_message_is_cut() -> None:
     async with serving([request, json_answer({"error": {"message": "a" * 3995 + "sk-secret-0" + "b" * 999}}, b"401 No")]) as served:
         message = (await served.ask()).error["message"]
         assert message == "a" * 3995 + "***bb…"
+
+
+@pytest.mark.parametrize("rest", [hang, drip(b"a", 0.002)], ids=["silent", "dripping"])
+async def test_what_an_error_says_is_not_waited_for_long(rest: Step, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(attempt, "_ERROR_PATIENCE", 0.1)
+    async with serving([request, b"HTTP/1.1 429 No\r\nretry-after: 7\r\ncontent-length: 99999\r\n\r\n", rest]) as served:
+        reply = await served.ask()
+        assert (reply.status, reply.headers["retry-after"], reply.error["type"]) == (429, "7", "rate_limit_error")
+        await served.upstream.peers[0].closed.wait()

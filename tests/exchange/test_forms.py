@@ -112,6 +112,18 @@ async def test_a_form_that_stalls_has_a_deadline(monkeypatch: pytest.MonkeyPatch
         await served.upstream.peers[0].closed.wait()
 
 
+async def test_the_first_event_is_waited_for_from_the_end_of_the_form_on() -> None:
+    """A long upload takes its time."""
+    body = form(("model", b"m"), ("file", AUDIO))
+    timeouts = {"providers": {"p0": {"timeouts": {"first_event": 0.1}}}}
+    async with serving([request, json_answer({"text": "x"})], **timeouts) as served, await served.client() as client:
+        client.send(body[:20000], "/v1/audio/transcriptions", {**FORM, "content-length": str(len(body))})
+        await served.upstream.peer()
+        await asyncio.sleep(0.2)
+        client.writer.write(body[20000:])
+        assert (await client.reply()).status == 200
+
+
 async def test_a_transcription_can_stream() -> None:
     events = [b'data: {"type":"transcript.text.delta","delta":"Hi"}\n\n', b'data: {"type":"transcript.text.done","text":"Hi"}\n\n']
     async with serving([request, sse(*events)], [request, sse(events[0])]) as served:
