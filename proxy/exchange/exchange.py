@@ -11,6 +11,7 @@ from collections.abc import Callable
 from time import monotonic
 from typing import Any, Protocol
 
+import msgspec
 from aiohttp.web import BaseRequest
 
 from proxy.errors import ClientError, ClientGone, ExchangeError, GatewayError, UpstreamError
@@ -225,6 +226,9 @@ class Exchange:
             record.overhead += record.end - attempt.answered
         if attempt.usage:
             record.usage = Usage.read(attempt.usage)
+            if not attempt.answered:  # what was told of an answer that broke off may be but its beginning
+                record.usage = msgspec.structs.replace(record.usage, output=max(record.usage.output, attempt.amount))
+                record.estimated = True
         elif self.operation.tokens and (attempt.amount or record.client_gone):
             record.usage = Usage(self.asked.size // 4, attempt.amount)
             record.estimated = True

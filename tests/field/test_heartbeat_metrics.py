@@ -95,7 +95,8 @@ async def _figures(play: Play) -> dict[tuple[str, str], float]:
     found: dict[tuple[str, str], float] = {}
     for family in text_string_to_metric_families(body.decode()):
         for sample in family.samples:
-            key = (sample.name, next((sample.labels[word] for word in words if word in sample.labels), ""))
+            word = next((sample.labels[word] for word in words if word in sample.labels), "")
+            key = (sample.name, f"estimated {word}" if sample.labels.get("samewire_estimated") == "true" else word)
             found[key] = found.get(key, 0) + sample.value
     return found
 
@@ -122,6 +123,28 @@ async def test_cached_tokens_are_counted_once(play: Play) -> None:
     wanted = [(TOKENS, kind) for kind in ("input", "cached_input", "cache_creation_input", "output")]
     for script, body in ((claude_answer(TEXT, usage=spent), {}), (claude_stream(TEXT, usage=spent), {"stream": True})):
         assert await _change(play, *wanted, model="anthropic", script=script, **body) == [130, 100, 20, 33]
+
+
+async def test_what_a_broken_stream_told_of_its_tokens_is_an_estimate(play: Play) -> None:
+    """Anthropic begins with `output_tokens: 1` and says how many there were at the end."""
+    cut = named(*claude_events(TEXT, step=1)[:8], end="cut")
+    wanted = [(TOKENS, "input"), (TOKENS, "output"), (TOKENS, "estimated input"), (TOKENS, "estimated output")]
+    counted = await _change(play, *wanted, model="anthropic", script=cut, stream=True)
+    assert counted[:3] == [0, 0, 10]
+    assert counted[3] >= 5
+
+
+async def test_what_a_client_that_left_had_asked_is_an_estimate(play: Play) -> None:
+    play.upstream.answer(Script([], head=False, end="hang"))
+    before = await _figures(play)
+    async with asyncio.timeout(DEADLINE), Connection(play.address) as connection:
+        connection.send("POST", "/v1/chat/completions", REQUEST, JSON)
+        await play.upstream.arrived.wait()
+        connection.leave()
+        await play.upstream.last.gone.wait()
+    after = await _figures(play)
+    wanted = [(TOKENS, "input"), (TOKENS, "estimated input"), ("samewire_client_disconnects_total", "")]
+    assert [after.get(key, 0) - before.get(key, 0) for key in wanted] == [0, len(REQUEST) // 4, 1]
 
 
 async def test_a_break_is_counted_as_one(play: Play) -> None:
