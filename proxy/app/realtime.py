@@ -49,6 +49,7 @@ class RealtimeAttempt:
             record.usage = outcome.usage
             if outcome.failure is not None:
                 exchange.blame(outcome.failure)
+                record.failures = [*record.failures, (target.provider.vendor, outcome.failure.kind)]
             record.client_gone = outcome.client_gone
 
     def _upstream(self) -> RealtimeUpstream:

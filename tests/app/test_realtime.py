@@ -19,7 +19,7 @@ DONE = {"type": "response.done", "response": {"usage": {"input_tokens": 7, "outp
 
 
 class Far:
-    """An upstream that answers each text with itself, and `usage` with the end of a response."""
+    """An upstream that answers each text with itself, `usage` with the end of a response, and `break` by going away."""
 
     def __init__(self) -> None:
         self.requests: list[web.BaseRequest] = []
@@ -34,6 +34,9 @@ class Far:
         socket = web.WebSocketResponse(protocols=("realtime",))
         await socket.prepare(request)
         async for message in socket:
+            if message.data == "break":
+                request.transport.abort()  # type: ignore[union-attr]
+                break
             await socket.send_str(json.dumps(DONE) if message.data == "usage" else message.data)
         self.code = socket.close_code
         self.closed.set()
@@ -48,9 +51,14 @@ async def realtime(**changes: Any) -> AsyncIterator[tuple[Far, Served, aiohttp.C
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     far.port = runner.addresses[0][1]
     providers = {"p0": {"base_url": f"http://127.0.0.1:{far.port}/v1"}}
-    async with serving(providers=providers, **changes) as served, aiohttp.ClientSession(f"http://127.0.0.1:{served.address[1]}") as session:
-        yield far, served, session
-    await runner.cleanup()
+    try:
+        async with (
+            serving(providers=providers, **changes) as served,
+            aiohttp.ClientSession(f"http://127.0.0.1:{served.address[1]}") as session,
+        ):
+            yield far, served, session
+    finally:
+        await runner.cleanup()
 
 
 async def test_frames_pass_and_usage_counts() -> None:
@@ -70,6 +78,14 @@ async def test_frames_pass_and_usage_counts() -> None:
         await served.counted('gen_ai_operation_name="realtime"')
         await served.counted('gen_ai_token_type="input",samewire_estimated="false"} 7')
         assert "samewire_requests_in_flight 0.0" in await served.metrics()
+
+
+async def test_an_upstream_that_breaks_off_is_counted() -> None:
+    async with realtime() as (_, served, session), session.ws_connect("/v1/realtime?model=m") as socket:
+        await socket.send_str("break")
+        assert (await socket.receive(timeout=DEADLINE)).type is aiohttp.WSMsgType.CLOSE
+        assert socket.close_code == 1011
+        await served.counted('samewire_upstream_errors_total{gen_ai_provider_name="p0",kind="truncated"} 1')
 
 
 async def test_a_key_in_a_subprotocol() -> None:
