@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from types import TracebackType
 from typing import Self
@@ -40,16 +43,19 @@ class RunningServer:
         self.addresses: Sequence[tuple[str, int]] = ()
 
     async def listen(self, hosts: Sequence[str], port: int, socket: str | None) -> None:
-        """Raises OSError. With port 0 all hosts share the port that the first one gets."""
+        """Raises OSError, whose `filename` is the address. With port 0 all hosts share the port that the first one gets."""
         loop = asyncio.get_running_loop()
         addresses = []
         for host in hosts:
-            listener = await loop.create_server(self._server, host, port, backlog=_BACKLOG)
+            with _named(f"[{host}]:{port}" if ":" in host else f"{host}:{port}"):
+                listener = await loop.create_server(self._server, host, port, backlog=_BACKLOG)
             self._listeners.append(listener)
             port = listener.sockets[0].getsockname()[1]
             addresses.append((host, port))
         if socket is not None:
-            self._listeners.append(await loop.create_unix_server(self._server, socket, backlog=_BACKLOG))
+            with _named(socket):
+                await _leave_alone(socket)
+                self._listeners.append(await loop.create_unix_server(self._server, socket, backlog=_BACKLOG))
         self.addresses = addresses
 
     async def close(self, grace: float | None = None) -> None:
@@ -95,6 +101,26 @@ async def start(config: Config) -> RunningServer:
         await running.close(0.0)
         raise
     return running
+
+
+@contextmanager
+def _named(address: str) -> Iterator[None]:
+    """Puts the address into an OSError, and one sentence of the system's."""
+    try:
+        yield
+    except OSError as error:
+        number = error.errno or 0  # those of name resolution are negative
+        raise OSError(number, os.strerror(number) if number > 0 else error.strerror, address) from error
+
+
+async def _leave_alone(socket: str) -> None:
+    """Raises OSError when a server listens at this path: binding would take its place without a word, as if it had died."""
+    try:
+        _, writer = await asyncio.open_unix_connection(socket)
+    except OSError:
+        return
+    writer.close()
+    raise OSError(errno.EADDRINUSE, "")
 
 
 def _names(config: Config) -> Iterator[str]:

@@ -70,7 +70,7 @@ async def _serve(config: Config) -> int:
         try:
             server = await start(config.with_demos(running.ports))
         except OSError as error:
-            say(f"cannot listen: {error}", "red")
+            say(f"cannot listen on {error.filename}: {error.strerror}", "red")
             return 1
         # What lives now lives until the end: the collector need not look at it again.
         gc.collect()

@@ -52,7 +52,8 @@ async def start_demos(flavours: Iterable[str], *, pace: float = 1.0) -> RunningD
         folder = RECORDINGS / name
         if not (folder / "flavour.yaml").is_file():
             raise KeyError(name)
-        runner = web.ServerRunner(web.Server(_Replayer(Flavour(folder), pace), handler_cancellation=True), shutdown_timeout=GRACE)
+        server = web.Server(_Replayer(Flavour(folder), pace), handler_cancellation=True, access_log=None)
+        runner = web.ServerRunner(server, shutdown_timeout=GRACE)
         await runner.setup()
         await web.TCPSite(runner, HOST, 0).start()
         runners.append(runner)
