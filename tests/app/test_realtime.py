@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -77,7 +78,9 @@ async def test_frames_pass_and_usage_counts() -> None:
         assert asked.headers["traceparent"]
         await served.counted('gen_ai_operation_name="realtime"')
         await served.counted('gen_ai_token_type="input",samewire_estimated="false"} 7')
-        assert "samewire_requests_in_flight 0.0" in await served.metrics()
+        figures = await served.metrics()
+        assert "samewire_requests_in_flight 0.0" in figures
+        assert re.search(r'samewire_overhead_seconds_sum\{gen_ai_operation_name="realtime"[^}]*\} (?!0\.0\n)', figures)
 
 
 async def test_an_upstream_that_breaks_off_is_counted() -> None:

@@ -170,6 +170,28 @@ async def test_many_lines_are_written_at_once(monkeypatch):
     assert ids(text.decode()) == [str(number) for number in range(wanted)]
 
 
+async def test_lines_that_come_during_a_write_have_their_turn(monkeypatch):
+    monkeypatch.setattr(log, "INTERVAL", 0)
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    filled = os.write(writer, b" " * 2**20)
+    os.set_blocking(writer, True)
+    requests = RequestLog(writer)
+    requests.write(record(request_id="first"))
+    while requests._writing is None:
+        await asyncio.sleep(0)
+    requests.write(record(request_id="second"))
+    while requests._timer is not None:  # until the second's moment has passed unused
+        await asyncio.sleep(0)
+    text = b""
+    while text.count(b"\n") < 2:
+        text += await arrival(reader)
+    await requests.close()
+    os.close(writer)
+    os.close(reader)
+    assert ids(text[filled:].decode()) == ["first", "second"]
+
+
 async def test_rotation(tmp_path):
     path, rotated = tmp_path / "requests.log", tmp_path / "requests.log.1"
     requests = RequestLog(path)
