@@ -12,8 +12,13 @@ from proxy.errors import ClientError
 
 #: RFC 2046 §5.1.1: a boundary has at most 70 characters; quoted or a token.
 _BOUNDARY = re.compile(r';\s*boundary=(?:"([^"\r\n]{1,70})"|([^\s;,"]{1,70}))', re.IGNORECASE)
-_DISPOSITION = re.compile(rb"^content-disposition:\s*form-data\s*(;[^\r\n]*)", re.IGNORECASE | re.MULTILINE)
-_PARAMETER = re.compile(rb';\s*([\w*-]+)=(?:"([^"]*)"|([^\s;"]*))')
+_HEADER = re.compile(rb"[\w-]+:")
+_DISPOSITION = re.compile(rb"^content-disposition:\s*form-data\s*(;[^\r\n]*)?$", re.IGNORECASE)
+#: Parameters; browsers leave a backslash in a quoted text as it is, others mean an escape by it.
+_READINGS = (
+    re.compile(rb';\s*([\w*-]+)=(?:"([^"]*)"|([^\s;"]*))'),
+    re.compile(rb';\s*([\w*-]+)=(?:"((?:[^"\\]|\\.)*)"|([^\s;"]*))'),
+)
 _PART_HEAD_LIMIT = 16 * 2**10
 _PARTS_LIMIT = 256
 _VALUE_LIMIT = 4 * 2**10
@@ -23,10 +28,11 @@ def boundary_of(content_type: str) -> bytes:
     """The form's boundary; raises ClientError 415 or 400."""
     if content_type.partition(";")[0].strip().lower() != "multipart/form-data":
         raise ClientError("The body must be a form: multipart/form-data.", status=415, code="unsupported_media_type")
-    match = _BOUNDARY.search(content_type)
-    if match is None:
-        raise _invalid("The multipart/form-data content type names no boundary.")
-    return (match[1] or match[2]).encode("utf-8", "surrogateescape")
+    found = _BOUNDARY.findall(content_type)
+    if len(found) != 1:
+        raise _invalid(f"The multipart/form-data content type names {'more than one' if found else 'no'} boundary.")
+    quoted, token = found[0]
+    return str(quoted or token).encode("utf-8", "surrogateescape")
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,13 +123,23 @@ class FieldFinder:
 
 
 def _field_name(head: bytes) -> bytes | None:
-    disposition = _DISPOSITION.search(head)
-    if disposition is None:
+    """A part's name. Refused is a head that others could read otherwise: routed by one `model`, a form could be served by another."""
+    lines = [line for line in head.split(b"\r\n") if line]
+    if not all(map(_HEADER.match, lines)):
+        raise _invalid("A part of the form has a header that is none.")
+    dispositions = [match[1] or b"" for match in map(_DISPOSITION.match, lines) if match is not None]
+    if not dispositions:
         return None
-    for name, quoted, token in _PARAMETER.findall(disposition[1]):
-        if name.lower() == b"name":
-            return bytes(quoted or token)
-    return None
+    one, other = (_names(reading, dispositions[0]) for reading in _READINGS)
+    if len(dispositions) > 1 or one != other or len(one) > 1 or None in one:
+        raise _invalid("A part of the form has more than one name.")
+    return one[0] if one else None
+
+
+def _names(reading: re.Pattern[bytes], disposition: bytes) -> list[bytes | None]:
+    """All the names that a disposition gives its part; None for one in other words (`name*`, RFC 5987), which only some read."""
+    found = [(key.lower(), quoted or token) for key, quoted, token in reading.findall(disposition)]
+    return [value if key == b"name" else None for key, value in found if key in (b"name", b"name*")]
 
 
 def _invalid(message: str) -> ClientError:

@@ -94,6 +94,8 @@ def test_boundary(content_type: str, boundary: bytes) -> None:
         ("multipart/mixed; boundary=a", 415),
         ("multipart/form-data", 400),
         ("multipart/form-data; boundary=", 400),
+        ("multipart/form-data; boundary=a; boundary=b", 400),
+        ('multipart/form-data; x="; boundary=a"; boundary=b', 400),
     ],
 )
 def test_no_boundary(content_type: str, status: int) -> None:
@@ -108,3 +110,32 @@ def test_no_boundary(content_type: str, status: int) -> None:
 def test_what_is_no_form_is_refused(body: bytes) -> None:
     with pytest.raises(ClientError):
         FieldFinder(b"XX", "model").feed(body)
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b'Content-Disposition: form-data; name="x"; name="model"',
+        b'Content-Disposition: form-data; name="x"\r\nContent-Disposition: form-data; name="model"',
+        b"Content-Disposition: form-data; name*=utf-8''model",
+        b'Content-Disposition: form-data;\r\n name="model"',
+        b'Content-Disposition : form-data; name="model"',
+        b'Content-Disposition: form-data; filename="a\\"; name=\\"model"',
+        b'Content-Disposition: form-data; filename="a\\"; name="model"',
+    ],
+)
+def test_a_part_whose_name_can_be_read_in_two_ways_is_refused(head: bytes) -> None:
+    """Else a form could be routed by one model and served by another."""
+    finder = FieldFinder(b"b", "model")
+    with pytest.raises(ClientError) as caught:
+        finder.feed(b"--b\r\n" + head + b"\r\n\r\nother\r\n--b--\r\n")
+    assert (caught.value.status, caught.value.code) == (400, "invalid_form")
+
+
+@pytest.mark.parametrize("file_name", [rb"a\"b", rb"C:\a b.mp3", b"a; b=c", b"\xc3\xa9.wav"])
+def test_odd_names_of_files_are_no_matter(file_name: bytes) -> None:
+    finder = FieldFinder(b"b", "model")
+    finder.feed(b'--b\r\nContent-Disposition: form-data; name="file"; filename="' + file_name + b'"\r\n\r\nx\r\n')
+    finder.feed(b'--b\r\nContent-Disposition: form-data; name="model"\r\n\r\nm\r\n--b--\r\n')
+    assert finder.field is not None
+    assert finder.field.value == "m"
