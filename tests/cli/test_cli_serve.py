@@ -148,7 +148,7 @@ def test_told_to_stop_it_lets_running_answers_end(tmp_path: Path, number: int) -
         code, words = running.stop(number)
         assert (first + response.read()).decode().endswith("data: [DONE]\n\n")
     assert code == 0
-    assert words == "stopping: running answers have 30 s\n"  # and nothing of the demo servers' own
+    assert words.strip() == "stopping: running answers have 30 s"  # and nothing of the demo servers' own
 
 
 def test_it_listens_on_a_unix_socket(tmp_path: Path) -> None:
