@@ -124,8 +124,8 @@ class FieldFinder:
 
 def _field_name(head: bytes) -> bytes | None:
     """A part's name. Refused is a head that others could read otherwise: routed by one `model`, a form could be served by another."""
-    lines = [line for line in head.split(b"\r\n") if line]
-    if not all(map(_HEADER.match, lines)):
+    padding, *lines = head.split(b"\r\n")  # RFC 2046 §5.1.1 lets blanks follow a boundary
+    if padding.strip() or not all(map(_HEADER.match, lines)):
         raise _invalid("A part of the form has a header that is none.")
     dispositions = [match[1] or b"" for match in map(_DISPOSITION.match, lines) if match is not None]
     if not dispositions:

@@ -133,9 +133,9 @@ def test_a_part_whose_name_can_be_read_in_two_ways_is_refused(head: bytes) -> No
 
 
 @pytest.mark.parametrize("file_name", [rb"a\"b", rb"C:\a b.mp3", b"a; b=c", b"\xc3\xa9.wav"])
-def test_odd_names_of_files_are_no_matter(file_name: bytes) -> None:
+def test_odd_names_of_files_and_blanks_behind_a_boundary_are_no_matter(file_name: bytes) -> None:
     finder = FieldFinder(b"b", "model")
     finder.feed(b'--b\r\nContent-Disposition: form-data; name="file"; filename="' + file_name + b'"\r\n\r\nx\r\n')
-    finder.feed(b'--b\r\nContent-Disposition: form-data; name="model"\r\n\r\nm\r\n--b--\r\n')
+    finder.feed(b'--b \t\r\nContent-Disposition: form-data; name="model"\r\n\r\nm\r\n--b--\r\n')
     assert finder.field is not None
     assert finder.field.value == "m"
