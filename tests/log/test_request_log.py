@@ -178,10 +178,10 @@ async def test_lines_that_come_during_a_write_have_their_turn(monkeypatch):
     os.set_blocking(writer, True)
     requests = RequestLog(writer)
     requests.write(record(request_id="first"))
-    while requests._writing is None:
+    while requests._writing is None or requests._lines:  # noqa: ASYNC110  # until a thread has the first
         await asyncio.sleep(0)
     requests.write(record(request_id="second"))
-    while requests._timer is not None:  # until the second's moment has passed unused
+    while requests._timer is not None:  # noqa: ASYNC110  # until the second's moment has passed unused
         await asyncio.sleep(0)
     text = b""
     while text.count(b"\n") < 2:
