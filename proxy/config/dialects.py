@@ -28,6 +28,9 @@ _DIRECTIONS = frozenset(("request", "response", "stream"))
 _OWN = frozenset(("dialect", "provider", "sources", "extends", "only"))
 _TAKEN_OUT = frozenset(("extends", "only", "sources"))
 
+#: Faults that are put right at once, so that the others are found too.
+_MENDED = frozenset(("unknown-key", "dialect-name"))
+
 #: A document and a place in it.
 Origin = tuple[Document, SpecPath]
 
@@ -85,6 +88,14 @@ class Spec:
         except FaultError as error:
             raise ConfigError(in_order(map(self.diagnostic, error.faults))) from None
 
+    def faults(self) -> tuple[Diagnostic, ...]:
+        """What `compile` would raise."""
+        try:
+            self.compile()
+        except ConfigError as error:
+            return tuple(error.diagnostics)
+        return ()
+
 
 @dataclass(eq=False)
 class Shelf:
@@ -119,7 +130,9 @@ class Shelf:
 
     def _load(self, name: str, path: Path, asking: tuple[tuple[str, bool], ...]) -> Spec | None:
         documents = self._documents(path)
-        faulty = any(found.severity == "error" for document in documents.values() for found in document.faults)
+        faulty = any(
+            found.severity == "error" and found.code not in _MENDED for document in documents.values() for found in document.faults
+        )
         main = documents[""]
         for document in documents.values():
             self.diagnostics += document.faults
@@ -128,7 +141,6 @@ class Shelf:
             self.diagnostics.append(
                 locate(main, Fault(("dialect",), "dialect-name", message, f"write dialect: {name}", length=len(main.value["dialect"])))
             )
-            return None
         if faulty:
             return None
         parts, origins = _take_apart(documents)
@@ -180,6 +192,9 @@ class Shelf:
             depth = 2 if operation else 0
             faults = [replace(fault, path=fault.path[depth:]) for fault in schema.check(whole, "dialect")]
             document.faults += [locate(document, fault) for fault in faults]
+            for fault in faults:
+                if fault.code == "unknown-key":
+                    schema.remove(document.value, fault.path)
         return document
 
 
@@ -209,9 +224,11 @@ def compile_file(path: Path) -> Dialect:
     name = main.value.get("dialect") if isinstance(main.value, dict) else None
     shelf = Shelf({name if isinstance(name, str) else path.stem: path})
     spec = shelf.spec(next(iter(shelf.own)))
-    if spec is None:
-        raise ConfigError(in_order(shelf.diagnostics))
-    return spec.compile()
+    if spec is not None and not shelf.diagnostics:
+        return spec.compile()
+    if spec is not None:
+        shelf.diagnostics += spec.faults()
+    raise ConfigError(in_order(shelf.diagnostics))
 
 
 def _shipped(name: str) -> Path | None:

@@ -151,33 +151,19 @@ class _Loader:
         """Every dialect there is, used or not."""
         for name in shelf.names():
             spec = shelf.spec(name)
-            try:
-                if spec:
-                    spec.compile()
-            except ConfigError as error:
-                self.report.found += error.diagnostics
+            self.report.found += spec.faults() if spec else ()
 
 
 def _take_out(value: dict[str, Any], fault: Fault) -> None:
     """Takes out as little as makes the rest whole: an unknown key, a field that may be left out, or else the entry (its name stays)."""
     path = fault.path
     if fault.code == "unknown-key":
-        _remove(value, path)
+        schema.remove(value, path)
     elif path[:1] == ("server",):
-        _remove(value, path[:2])
+        schema.remove(value, path[:2])
     elif len(path) > 2 and path[2] not in _ESSENTIAL:
-        _remove(value, path[:3])
+        schema.remove(value, path[:3])
     elif len(path) > 1 and path[0] in value:
         value[str(path[0])][path[1]] = {}
     elif path:
-        _remove(value, path[:1])
-
-
-def _remove(value: Any, path: SpecPath) -> None:
-    """Takes away what is at `path`, if it is still there."""
-    for step in path[:-1]:
-        if not isinstance(value, dict | list) or (isinstance(value, dict) and step not in value):
-            return
-        value = value[step]  # type: ignore[index]
-    if isinstance(value, dict):
-        value.pop(path[-1], None)
+        schema.remove(value, path[:1])

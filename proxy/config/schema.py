@@ -51,6 +51,16 @@ def check(value: Any, schema: str) -> list[Fault]:
     return faults
 
 
+def remove(value: Any, path: SpecPath) -> None:
+    """Takes away what is at `path`, if it is still there, so that the rest can be looked at."""
+    for step in path[:-1]:
+        if not isinstance(value, dict | list) or (isinstance(value, dict) and step not in value):
+            return
+        value = value[step]  # type: ignore[index]
+    if isinstance(value, dict):
+        value.pop(path[-1], None)
+
+
 @cache
 def _validator(schema: str) -> Draft202012Validator:
     text = (shipped("schemas") / f"{schema}.schema.json").read_text(encoding="utf-8")
