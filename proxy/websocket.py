@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from ssl import SSLContext
 from time import monotonic
@@ -44,7 +44,7 @@ class RealtimeUpstream:
 
     `url`: ws, wss, http or https. `subprotocols`: those to offer (a client's, less the one that holds its key).
     `ssl`: the context for a host with its own authority or a client certificate. `proxy`: the URL of an outbound proxy.
-    `uds`: the path of a Unix socket to connect to instead.
+    `uds`: the path of a Unix socket to connect to instead. `clean` takes secrets out of what the upstream says as it closes.
     """
 
     url: str
@@ -53,6 +53,7 @@ class RealtimeUpstream:
     ssl: SSLContext | bool = True
     proxy: str | None = None
     uds: str | None = None
+    clean: Callable[[str], str] = str
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +171,7 @@ async def _serve(
         except ConnectionError:
             raise ClientGone from None
         try:
-            await _Relay(near, far, outcome).run(limits.close)
+            await _Relay(near, far, outcome, upstream.clean).run(limits.close)
         finally:
             transport = request.transport
             if transport is not None and transport.get_write_buffer_size():  # a client that reads no more
@@ -281,10 +282,11 @@ def _refusal(response: aiohttp.ClientResponse, body: bytes) -> UpstreamError:
 class _Relay:
     """The two pumps between the client (`near`) and the upstream (`far`)."""
 
-    def __init__(self, near: _Side, far: _Side, outcome: RealtimeOutcome) -> None:
+    def __init__(self, near: _Side, far: _Side, outcome: RealtimeOutcome, clean: Callable[[str], str]) -> None:
         self._near = near
         self._far = far
         self._outcome = outcome
+        self._clean = clean
 
     async def run(self, seconds: float) -> None:
         """Until one side ends; then both are closed, within so many seconds."""
@@ -316,7 +318,7 @@ class _Relay:
         while True:
             message = await self._far.receive()
             if message.type not in _DATA:
-                return _asked(message.type, message.data, message.extra) or _broken(
+                return _asked(message.type, message.data, self._clean(message.extra or "")) or _broken(
                     f"The upstream broke off: {message.data or 'connection closed'}."
                 )
             data = message.data

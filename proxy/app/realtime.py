@@ -65,4 +65,5 @@ class RealtimeAttempt:
             ssl=exchange.rooms.pool.tls(target.origin) or True,
             proxy=target.origin.proxy,
             uds=target.origin.uds,
+            clean=exchange.rooms.scrubber.text,
         )

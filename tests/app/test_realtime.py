@@ -20,7 +20,7 @@ DONE = {"type": "response.done", "response": {"usage": {"input_tokens": 7, "outp
 
 
 class Far:
-    """An upstream that answers each text with itself, `usage` with the end of a response, and `break` by going away."""
+    """An upstream that answers each text with itself, `usage` with the end of a response, `expire` and `break` by going away."""
 
     def __init__(self) -> None:
         self.requests: list[web.BaseRequest] = []
@@ -37,6 +37,9 @@ class Far:
         async for message in socket:
             if message.data == "break":
                 request.transport.abort()  # type: ignore[union-attr]
+                break
+            if message.data == "expire":
+                await socket.close(code=4001, message=b"key sk-secret-0 has expired")
                 break
             await socket.send_str(json.dumps(DONE) if message.data == "usage" else message.data)
         self.code = socket.close_code
@@ -111,6 +114,13 @@ async def test_refused_by_status(query: str, headers: dict[str, str], status: in
         with pytest.raises(aiohttp.WSServerHandshakeError) as caught:
             await session.ws_connect(f"/v1/realtime?{query}", headers=headers)
         assert caught.value.status == status
+
+
+async def test_an_upstreams_last_words_are_told_without_its_secrets() -> None:
+    async with realtime() as (_, _, session), session.ws_connect("/v1/realtime?model=m") as socket:
+        await socket.send_str("expire")
+        message = await socket.receive()
+        assert (message.type, message.data, message.extra) == (aiohttp.WSMsgType.CLOSE, 4001, "key *** has expired")
 
 
 async def test_an_upstreams_refusal_is_told_without_its_secrets() -> None:
