@@ -1,7 +1,6 @@
 """Metrics: what is counted under which labels, and the text of a scrape."""
 
 import asyncio
-import shutil
 import subprocess
 
 import pytest
@@ -10,6 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from proxy.metrics import SLICE, Metrics
 from proxy.record import Record, Usage
+from tests.deploy.programs import program
 
 LABELS = {
     "gen_ai_operation_name": "chat",
@@ -239,10 +239,11 @@ def test_counting_goes_on_during_a_scrape():
                 assert counted == [sample.value]
 
 
-@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed")
 def test_promtool_has_no_complaint():
     metrics = metrics_for()
     fill(metrics, 2)
     metrics.series("chat", "openai", "x", "y").observe(record(failures=[("openai", "tls")], client_gone=True, dropped=("seed",)))
-    run = subprocess.run(["promtool", "check", "metrics"], input=text(metrics), text=True, capture_output=True, check=False)
+    run = subprocess.run(
+        [program("promtool", "prometheus"), "check", "metrics"], input=text(metrics), text=True, capture_output=True, check=False
+    )
     assert (run.returncode, run.stdout, run.stderr) == (0, "", "")
