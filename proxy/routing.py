@@ -126,7 +126,7 @@ class Router(Generic[P]):
     def _unknown(self, model: str) -> ClientError:
         near = difflib.get_close_matches(model[:_NAME_SHOWN], self._named, n=1, cutoff=0.6)
         hint = f" Did you mean `{near[0]}`?" if near else " GET /v1/models lists what is here."
-        return _not_found(model, f"The model `{_short(model)}` does not exist here.{hint}")
+        return _not_found(f"The model `{_short(model)}` does not exist here.{hint}")
 
 
 def _upstream_name(target: Target, model: str | None, parts: tuple[str, ...]) -> str | None:
@@ -139,12 +139,12 @@ def _unusable(operation: str, model: str, routes: list[Route]) -> ClientError:
     """The name is known, yet nothing can serve the request: a key is missing, or no target does this operation."""
     missing = dict.fromkeys(name for route in routes if not route.ready for name in route.missing)
     if missing and not any(route.ready for route in routes):
-        return _not_found(model, f"The model `{_short(model)}` is not available: {', '.join(missing)} is not set.")
+        return _not_found(f"The model `{_short(model)}` is not available: {', '.join(missing)} is not set.")
     message = f"The model `{_short(model)}` does not do {_words(operation)}."
     return ClientError(message, status=400, code="unsupported_operation", param="model")
 
 
-def _not_found(model: str, message: str) -> ClientError:
+def _not_found(message: str) -> ClientError:
     return ClientError(message, status=404, code="model_not_found", param="model")
 
 
