@@ -11,6 +11,7 @@ from typing import Any, cast
 import msgspec
 
 from proxy import __version__
+from proxy.cli.output import MASK, masked_url
 from proxy.cli.replay import Replay, replay_whole
 from proxy.codecs import DECODERS
 from proxy.config.model import Config, Route
@@ -24,8 +25,6 @@ from proxy.mapping.tracing import Step
 from proxy.metrics import Metrics
 from proxy.routing import Choice, Resolution, Router
 
-#: What a masked secret looks like.
-MASK = "***"
 _SECRET = re.compile(r"authorization|cookie|.*(key|token|secret).*", re.IGNORECASE)
 #: Header lines that every HTTP client writes for itself.
 _OBVIOUS = {"host", "user-agent", "accept", "accept-encoding"}
@@ -214,7 +213,7 @@ def _upstream(call: TargetCall, head: str, body: Any) -> dict[str, Any]:
     shown = {name: MASK if _SECRET.fullmatch(name) else value for name, value in headers.items() if name not in _OBVIOUS}
     if credential.header in shown:
         shown[credential.header] = credential.prefix + MASK
-    return {"method": method, "url": f"{call.provider.scheme}://{authority}{target}", "headers": shown, "body": body}
+    return {"method": method, "url": masked_url(f"{call.provider.scheme}://{authority}{target}"), "headers": shown, "body": body}
 
 
 def changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from collections.abc import Iterable, Sequence
 from typing import Any, TextIO
 
+#: What a masked secret looks like.
+MASK = "***"
+_SECRET_PARAMETER = re.compile(r"([?&][^=&]*(?:key|token|secret|sig|code)[^=&]*=)[^&]+", re.IGNORECASE)
 COLOURS = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
 
 
@@ -33,6 +37,11 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]], stream: TextIO, co
             cells.append(paint(cell, colour, stream) + " " * (width - len(cell)))
         painted.append("  ".join(cells).rstrip())
     return "\n".join(painted)
+
+
+def masked_url(url: str) -> str:
+    """The URL without the values of parameters that sound like secrets: some hosts take the key there."""
+    return _SECRET_PARAMETER.sub(rf"\1{MASK}", url)
 
 
 def print_json(value: Any) -> None:

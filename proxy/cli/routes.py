@@ -8,7 +8,7 @@ from typing import Any
 
 from proxy.cli.banner import STATE_COLOURS, provider_rows, state_of
 from proxy.cli.configuration import load_or_report
-from proxy.cli.output import print_json, table
+from proxy.cli.output import masked_url, print_json, table
 from proxy.config.model import Config, Route
 
 
@@ -59,7 +59,7 @@ def _providers(config: Config) -> list[tuple[str, str, str, str]]:
 
 def _address(config: Config, name: str) -> str:
     provider = config.providers[name]
-    return f"demo: {provider.demo}" if provider.demo else provider.base_url
+    return f"demo: {provider.demo}" if provider.demo else masked_url(provider.base_url)
 
 
 def _document(config: Config) -> dict[str, Any]:

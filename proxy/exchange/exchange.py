@@ -140,7 +140,8 @@ class Exchange:
         if target.choice.route.credential == "client":
             key = self.rooms.own_key(headers)
             if key is None:
-                raise ClientError("This model is paid with your own key of its provider: send it as `Authorization: Bearer`.", status=401)
+                message = "This model takes your own key of its provider: as `Authorization: Bearer`, or as `x-api-key` beside ours."
+                raise ClientError(message, status=401, code="invalid_api_key")
             lines += target.client_key_line(key)
         return lines
 

@@ -95,6 +95,17 @@ def test_routes_for_machines(routes: Path, capsys: pytest.CaptureFixture[str]) -
     assert [provider["state"] for provider in told["providers"]] == ["ready", "no key: set NEVER_SET_KEY", "ready", "demo"]
 
 
+@pytest.mark.parametrize(
+    "argv", [["routes"], ["routes", "--json"], ["explain", "--model", "exact"], ["explain", "--model", "exact", "--json"]]
+)
+def test_a_key_in_a_url_is_not_shown(routes: Path, capsys: pytest.CaptureFixture[str], argv: list[str]) -> None:
+    routes.write_text(ROUTES.replace("api.example.com/v1", "api.example.com/v1?api-version=2&api-key=${EXAMPLE_KEY}"), "utf-8")
+    assert run(argv) == 0
+    out, _ = capsys.readouterr()
+    assert "api-version=2&api-key=***" in out
+    assert SECRET not in out
+
+
 @pytest.mark.parametrize("which", ["routes", "dialect"])
 def test_schema_prints_what_editors_take(which: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["schema", which]) == 0
