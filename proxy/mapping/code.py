@@ -211,8 +211,12 @@ def children(value: Any) -> Any:
 
 
 def same(left: Any, right: Any) -> bool:
-    """JSON equality: true is not 1."""
-    return bool(left == right) and isinstance(left, bool) == isinstance(right, bool)
+    """JSON equality: true is not 1, wherever it stands."""
+    if left != right or isinstance(left, bool) != isinstance(right, bool):
+        return False
+    if isinstance(left, list):
+        return all(map(same, left, right))
+    return all(same(value, right[name]) for name, value in left.items()) if isinstance(left, dict) else True
 
 
 def contains(items: Any, value: Any) -> bool:

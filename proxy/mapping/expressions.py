@@ -95,13 +95,14 @@ class Expressions(Code):
 
     def binary(self, tree: Binary, path: SpecPath, env: Env) -> Value:
         left = self.expression(tree.left, path, env)
+        left = self.named(left) if isinstance(tree.right, Literal) else left
         if tree.operator == "in" and (texts := texts_of(tree.right)):
             return Value(self.assign(f"{left.code} in {texts!r}"), absent=False, reads=left.reads)
         right = self.expression(tree.right, path, env)
         reads = left.reads | right.reads
         if tree.operator in ("+", "-"):
             function = "add" if tree.operator == "+" else "subtract"
-            return Value(self.assign(f"{function}({left.code}, {right.code})"), absent=left.absent and right.absent, reads=reads)
+            return Value(self.assign(f"{function}({left.code}, {right.code})"), reads=reads)
         numbers = left.kind == "int" and isinstance(tree.right, Literal) and isinstance(tree.right.value, int)
         code = f"{left.code} {tree.operator} {right.code}" if numbers else compare(tree.operator, left.code, right.code)
         return Value(self.assign(code), absent=False, reads=reads)
@@ -289,7 +290,7 @@ class Expressions(Code):
         if entry is None:
             self.faults.unknown(path, "unknown-filter", "filter", tree.name, FILTERS, tree.offset)
             return ABSENT
-        operand = self.expression(tree.operand, path, env)
+        operand = self.named(self.expression(tree.operand, path, env))
         given = len(tree.arguments)
         if not len(entry.arguments) - entry.optional <= given <= len(entry.arguments):
             self.faults.add(
@@ -315,8 +316,10 @@ class Expressions(Code):
     def call(self, entry: FilterEntry, operand: Value, arguments: list[str], env: Env) -> str:
         code = operand.code
         if entry.name in ("map", "unmap"):
-            found = f"mapped({code}, {arguments[0]}, {self.otherwise(arguments[0]) if entry.name == 'map' else 'None'})"
-            shared = any(isinstance(value, dict | list) for value in self.constants[arguments[0]].values())
+            table = self.constants[arguments[0]]
+            otherwise = self.constant(table.get("$else") if entry.name == "map" else None)
+            found = f"mapped({code}, {arguments[0]}, {otherwise})"
+            shared = any(isinstance(value, dict | list) for value in table.values())
             return f"deepcopy({found})" if shared else found
         if entry.name == "schema":
             return f"lower_schema({code}, {arguments[0]})"
@@ -324,9 +327,6 @@ class Expressions(Code):
             return f"ordinal(ordinals, {arguments[0]}, {code})" if env.stateful else f"ordinal({{}}, {arguments[0]}, {code})"
         self.constants[f"f_{entry.name}"] = entry.function
         return f"f_{entry.name}({', '.join([code, *arguments])})"
-
-    def otherwise(self, table: str) -> str:
-        return self.constant(self.constants[table].get("$else"))
 
     def argument(self, entry: FilterEntry, position: int, argument: Expression | str, tree: Filter, at: tuple[SpecPath, Env]) -> str | None:
         """Source for one argument; None (and a fault) when it is of the wrong kind."""

@@ -115,7 +115,7 @@ def prepare(source: Rewrites, spec: Mapping[str, Any], path: SpecPath, env: Env)
     source.track, tracked = False, source.track
     for name, template in spec.get("vars", {}).items():
         source.reading = set()
-        value = source.template(template, (*path, "vars", name), env)
+        value = source.named(source.template(template, (*path, "vars", name), env))
         known[name] = Value(value.code, value.absent, value.kind, frozenset(source.reading))
     for position, rule in enumerate(spec.get("reject", ())):
         condition = source.decide(rule["if"], (*path, "reject", position, "if"), env)

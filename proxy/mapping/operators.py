@@ -205,9 +205,7 @@ class Operators(Templates):
         values = [
             self.template(piece, (*path, "$merge", position), env) for position, piece in enumerate(self.listed(spec, "$merge", path))
         ]
-        return Value(
-            self.assign(f"merge({', '.join(value.code for value in values)})"), absent=all(value.absent for value in values), kind="dict"
-        )
+        return Value(self.assign(f"merge({', '.join(value.code for value in values)})"), kind="dict")  # nothing of it may be an object
 
     def op_index(self, spec: dict[Any, Any], path: SpecPath, env: Env) -> Value:
         name = self.assign("{}", "x")
