@@ -9,6 +9,7 @@ send ─▶ head ─┬▶ status 3xx to 5xx: an UpstreamError
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -21,7 +22,7 @@ from proxy.errors import ClientError, ExchangeError, UpstreamError
 from proxy.exchange.answer import EVENT_STREAM, JSON
 from proxy.exchange.faults import failed_inside, refused
 from proxy.exchange.inflate import Inflater
-from proxy.exchange.lanes import Lane, Passed, Translated
+from proxy.exchange.lanes import MISFIT, Lane, Passed, Translated
 from proxy.exchange.relay import ByteRelay, EventRelay, Relay
 from proxy.exchange.target import TargetCall
 from proxy.mapping.chunks import ChunkWriter
@@ -31,6 +32,8 @@ from proxy.upstream import Call, decode_body
 
 if TYPE_CHECKING:
     from proxy.exchange.exchange import Exchange
+
+logger = logging.getLogger(__name__)
 
 #: Seconds that a finished stream's connection gets to end by itself, so that it can be used again.
 PARTING = 1.0
@@ -167,7 +170,11 @@ class Attempt:
             raise ValueError("it is nested too deeply") from None
         if errors.failed(document, self._context):
             raise failed_inside(body, errors, self._context)
-        answer = mapping(document, self._context)
+        try:
+            answer = mapping(document, self._context)
+        except MISFIT as error:
+            logger.warning("an answer does not fit the rules for it", exc_info=error)
+            raise ValueError("it is not of the form it should have") from None
         self.usage = answer.get("usage")
         return _encode(answer)
 

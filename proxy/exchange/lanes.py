@@ -17,6 +17,11 @@ from proxy.mapping.stream import DONE_DATA, Stream
 _find_model = re.compile(rb'"model"\s*:\s*"(?:[^"\\]|\\.)*"').search
 
 
+#: What a mapping raises for a document whose parts are of other types than its dialect says. Its rules were checked when they were
+#: loaded, so it is the document's fault; the log tells which rule, in case it is the rule's after all.
+MISFIT = (TypeError, AttributeError, LookupError, ArithmeticError)
+
+
 class Lane(Protocol):
     """One running stream's way. `stream` tells usage, finish and end."""
 

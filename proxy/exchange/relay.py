@@ -16,7 +16,7 @@ from proxy.codecs import Decoder
 from proxy.errors import ExchangeError, GatewayError, UpstreamError
 from proxy.exchange.answer import Answer
 from proxy.exchange.faults import reported
-from proxy.exchange.lanes import Lane
+from proxy.exchange.lanes import MISFIT, Lane
 from proxy.exchange.pace import Pace
 from proxy.mapping.stream import StreamFault
 from proxy.upstream import Call, Watch
@@ -303,6 +303,9 @@ class EventRelay(Relay):
             self.fail(reported(error.report))
         elif isinstance(error, ValueError):
             self.fail(UpstreamError(f"The upstream's stream cannot be read: {error}.", kind="invalid"))
+        elif isinstance(error, MISFIT):
+            logger.warning("an event does not fit the rules for it", exc_info=error)
+            self.fail(UpstreamError("The upstream's stream cannot be read: an event is not of the form it should have.", kind="invalid"))
         else:
             logger.error("a stream failed in our own hands", exc_info=error)
             self.fail(GatewayError("The gateway failed to handle this stream.", status=500))

@@ -263,3 +263,19 @@ async def test_what_an_error_says_is_not_waited_for_long(rest: Step, monkeypatch
         reply = await served.ask()
         assert (reply.status, reply.headers["retry-after"], reply.error["type"]) == (429, "7", "rate_limit_error")
         await served.upstream.peers[0].closed.wait()
+
+
+@pytest.mark.parametrize(
+    ("dialect", "asked", "answer"),
+    [
+        ("mistral", CHAT, json_answer(COMPLETION | {"choices": 5})),
+        ("deepseek", CHAT, json_answer(COMPLETION | {"choices": "none"})),
+        ("mistral", STREAM, sse(event({"choices": [{"index": 0, "delta": {"content": "Hi"}}], "created": [1]}))),
+        ("openai", STREAM, sse(event({"choices": [{"index": [1], "delta": {"content": "Hi"}}]}))),
+    ],
+    ids=["whole", "whole, a text", "an event", "a watched event"],
+)
+async def test_an_answer_of_another_form_is_the_upstreams_fault(dialect: str, asked: Any, answer: bytes) -> None:
+    async with serving([request, answer], providers={"p0": {"dialect": dialect}}) as served:
+        reply = await served.ask(asked)
+        assert (reply.status, reply.error["code"]) == (502, "upstream_invalid")
