@@ -121,7 +121,7 @@ async def test_gemini_3_takes_a_history_it_never_signed(play: Play) -> None:
     message = {"role": "assistant", "content": None, "tool_calls": [call]}
     await play.ask("gemini/gemini-3-pro-preview", OK["gemini"], messages=[USER, message, *_results(message)])
     (part,) = play.sent()["contents"][1]["parts"]
-    assert part["thoughtSignature"]
+    assert part["thoughtSignature"] == "skip_thought_signature_validator"  # Google takes no other word for it
 
 
 # ── Claude's thinking ──

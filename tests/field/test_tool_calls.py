@@ -134,6 +134,11 @@ ZERO: dict[str, tuple[str, Script, bool]] = {
         events(_openai_call(0, "", "c0", "now"), chunk({}, "tool_calls"), chunk(usage=USAGE)),
         True,
     ),
+    "DeepSeek, an empty string, whole": (
+        "deepseek",
+        openai_answer({"tool_calls": [{"id": "c0", "type": "function", "function": {"name": "now", "arguments": ""}}]}, "tool_calls"),
+        False,
+    ),
 }
 
 
