@@ -175,14 +175,13 @@ async def test_after_the_grace_everybody_is_told(script: list[Step], asked: Any)
         assert served.upstream.peers[0].closed.is_set()
 
 
-async def test_while_it_ends_it_is_not_ready_and_idle_connections_are_closed() -> None:
+async def test_while_it_ends_idle_connections_are_closed() -> None:
     gate = asyncio.Event()
     async with serving([request, after(gate), json_answer({"model": "up"})]) as served:
         idle, waiting = await served.client(), await served.client()
         idle.send(b"", "/healthz", method="GET")
         assert (await idle.reply()).status == 200
         waiting.send(CHAT)
-        waiting.send(b"", "/readyz", method="GET")
         await (await served.upstream.peer()).asked.wait()
         closing = await stopped(served, 5)
         assert await idle.ended()
@@ -194,3 +193,16 @@ async def test_while_it_ends_it_is_not_ready_and_idle_connections_are_closed() -
         await closing
         idle.leave()
         waiting.leave()
+
+
+async def test_while_it_ends_it_is_alive_and_not_ready() -> None:
+    """Who is connected already is told so; others can no longer connect."""
+    async with serving([hang]) as served:
+        await served.running._gateway.drain(0)
+        alive = await served.ask(b"", "/healthz", {"content-type": ""}, "GET")
+        ready = await served.ask(b"", "/readyz", {"content-type": ""}, "GET")
+        chat = await served.ask(CHAT)
+        assert (alive.status, ready.status, chat.status) == (200, 503, 503)
+        assert ready.error["code"] == chat.error["code"] == "shutting_down"
+        assert chat.headers["retry-after"] == "1"
+        assert not served.upstream.requests
