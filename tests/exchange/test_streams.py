@@ -41,7 +41,8 @@ async def test_a_stream_passes_with_the_public_name_and_without_the_usage_nobody
         asked = served.upstream.requests[0]
         assert b'"stream_options":{"include_usage":true}' in asked
         assert b'"model": "up"' in asked
-        assert 'gen_ai_token_type="input",samewire_estimated="false"} 3' in await served.metrics()
+        labels = 'gen_ai_request_model="m",gen_ai_response_model="up",gen_ai_token_type="input",samewire_estimated="false"'
+        assert f"{labels}}} 3" in await served.metrics()
 
 
 async def test_the_usage_chunk_is_passed_to_who_asked_for_it() -> None:
