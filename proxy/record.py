@@ -63,7 +63,7 @@ class Record(msgspec.Struct, kw_only=True):
     time: float  # unix seconds, when the request came
     start: float
     first_byte: float = 0.0  # the upstream's first
-    first_token: float = 0.0  # a stream's first event with content
+    first_token: float = 0.0  # when a stream's first bytes went to the client
     end: float = 0.0
     overhead: float = 0.0  # seconds of our own in `end - start`: not waiting for upstream or client
 
