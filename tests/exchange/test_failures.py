@@ -140,7 +140,7 @@ WHOLE: dict[str, tuple[list[Step], int, str | None]] = {
     "a scalar": ([json_answer(b"42")], 502, "upstream_invalid"),
     "a list": ([json_answer(b"[]")], 502, "upstream_invalid"),
     "NaN": ([json_answer(b'{"a":NaN}')], 502, "upstream_invalid"),
-    "deep": ([json_answer(b'{"a":' + b"[" * 5000 + b"]" * 5000 + b"}")], 502, "upstream_invalid"),
+    "deep": ([json_answer(b'{"a":' + b"[" * 45000 + b"]" * 45000 + b"}")], 502, "upstream_invalid"),
     "bad UTF-8": ([json_answer(b'{"a":"\xff"}')], 502, "upstream_invalid"),
     "UTF-16": ([json_answer('{"a":1}'.encode("utf-16"))], 502, "upstream_invalid"),
     "no content": ([b"HTTP/1.1 204 No Content\r\n\r\n"], 502, "upstream_invalid"),
