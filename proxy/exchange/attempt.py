@@ -190,6 +190,7 @@ class Attempt:
         try:
             await self._carry(relay)
         finally:
+            self._exchange.record.first_token = relay.first_at
             self.usage = lane.stream.usage
             self.amount = relay.events
         if relay.document is not None:
@@ -236,7 +237,6 @@ class Attempt:
             self.answered = monotonic()
         finally:
             connection.flow = None
-            self._exchange.record.first_token = relay.first_at
             relay.stop()
 
     @property
