@@ -14,7 +14,7 @@ from proxy.mapping.chunks import ChunkWriter
 from proxy.mapping.stream import DONE_DATA, Stream
 
 #: In JSON text an unescaped `"model"` before a colon is a member's name, wherever it stands.
-_find_model = re.compile(rb'"model"\s*:\s*"(?:[^"\\]|\\.)*"').search
+_find_model = re.compile(rb'"model"\s*:\s*("(?:[^"\\]|\\.)*")').search
 
 
 #: What a mapping raises for a document whose parts are of other types than its dialect says. Its rules were checked when they were
@@ -91,13 +91,16 @@ class Passed:
 
 
 class ModelName:
-    """Shows another name in the `model` members of a stream: learnt from the first, replaced wherever the upstream says the same."""
+    """Shows another name in the `model` members of a stream: learnt from the first, replaced wherever the upstream says the same.
 
-    __slots__ = ("_found", "_shown")
+    Some hosts write their last event with blanks between the tokens and all others without, so both spellings are looked for.
+    """
+
+    __slots__ = ("_found", "_other", "_shown")
 
     def __init__(self, shown: bytes) -> None:
         self._shown = b'"model":' + shown
-        self._found = b""
+        self._found = self._other = b""
 
     def apply(self, events: bytes) -> bytes:
         """Some events with the name replaced."""
@@ -105,5 +108,7 @@ class ModelName:
             match = _find_model(events)
             if match is None:
                 return events
+            compact, spaced = b'"model":' + match[1], b'"model": ' + match[1]
             self._found = match[0]
-        return events.replace(self._found, self._shown)
+            self._other = spaced if match[0] == compact else compact
+        return events.replace(self._found, self._shown).replace(self._other, self._shown)
