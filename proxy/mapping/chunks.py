@@ -154,18 +154,21 @@ class ChunkWriter(Tokens):
 
     def open(self, index: int) -> Choice:
         """Begin a choice: its role goes first."""
-        head = {
+        prefix = b"data: " + encode(self.figures_of_chunk())[:-1] + b',"choices":[{"index":%d,"delta":' % index
+        choice = self.choices[index] = Choice(prefix)
+        first = b'{"role":"assistant","content":""},"logprobs":null,"finish_reason":null'
+        self.out.append(prefix + first + self.tail())
+        return choice
+
+    def figures_of_chunk(self) -> dict[str, Any]:
+        """What each chunk of the stream says of it."""
+        return {
             "id": self.identity(),
             "object": "chat.completion.chunk",
             "created": self.created,
             "model": self.model or "",
             **self.figures,
         }
-        prefix = b"data: " + encode(head)[:-1] + b',"choices":[{"index":%d,"delta":' % index
-        choice = self.choices[index] = Choice(prefix)
-        first = b'{"role":"assistant","content":""},"logprobs":null,"finish_reason":null'
-        self.out.append(prefix + first + self.tail())
-        return choice
 
     def identity(self) -> str:
         if self.id is None:
@@ -225,14 +228,7 @@ class ChunkWriter(Tokens):
             reason = "tool_calls" if choice.calls and choice.finish == "stop" else choice.finish
             self.out.append(choice.prefix + b'{},"logprobs":null,"finish_reason":' + encode(reason) + self.tail())
         if self.usage_wanted and self.usage is not None:
-            head = {
-                "id": self.identity(),
-                "object": "chat.completion.chunk",
-                "created": self.created,
-                "model": self.model or "",
-                **self.figures,
-            }
-            self.out.append(b"data: " + encode({**head, "choices": [], "usage": self.usage}) + b"\n\n")
+            self.out.append(b"data: " + encode({**self.figures_of_chunk(), "choices": [], "usage": self.usage}) + b"\n\n")
         self.out.append(DONE)
 
 

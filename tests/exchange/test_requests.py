@@ -305,7 +305,7 @@ async def test_a_body_that_is_too_deep_is_refused_at_whatever_depth(dialect: str
             body = b'{"model":"m","stream":true,"messages":[],"stream_options":%b%b}' % (b"[" * depth, b"]" * depth)
             statuses.add(status := (await served.ask(body)).status)
         assert status == 400
-        assert statuses <= {400, 502}  # 502: what answers is no stream
+        assert statuses == {400, 502}  # 502: what answers is no stream
 
 
 async def test_only_some_of_the_upstreams_headers_reach_the_client() -> None:
