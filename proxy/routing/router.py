@@ -1,4 +1,4 @@
-"""(operation, model) → targets in order. Pure decisions; nothing here opens, waits or counts.
+"""(operation, model) → targets in order. Names are resolved once and remembered.
 
 A name written out in a route wins over patterns; among patterns the first in the file that serves the operation wins.
 """
