@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from proxy.mapping.code import NOTHING, Node
-from proxy.mapping.expressions import attribute
+from proxy.mapping.reading import attribute
 
 
 def decoder(node: Node) -> msgspec.json.Decoder[Any] | None:
