@@ -10,19 +10,16 @@ from typing import cast
 from aiohttp import hdrs
 from aiohttp.web import BaseRequest
 
-from proxy.app.clients import Clients
-from proxy.app.cors import Cors
-from proxy.app.keys import Keys
-from proxy.app.pages import Page, Pages
+from proxy.app.pages import Page, Readiness
 from proxy.app.realtime import RealtimeAttempt
 from proxy.app.server import ClientConnection
-from proxy.app.urls import Endpoint, Place, Urls
+from proxy.app.serving import Serving
+from proxy.app.urls import Place
 from proxy.errors import ClientError, ExchangeError, GatewayError
 from proxy.exchange.answer import Answer, Sent
 from proxy.exchange.attempt import Attempt
 from proxy.exchange.exchange import Exchange
-from proxy.exchange.operation import ClientDialect, Operation
-from proxy.exchange.rooms import Rooms
+from proxy.exchange.operation import Operation
 from proxy.exchange.trace import request_id
 from proxy.log import RequestLog
 from proxy.metrics import Metrics
@@ -33,20 +30,13 @@ LAST_WORDS = 5.0
 
 
 class Gateway:
-    """Serves requests by one configuration. `log` is None where requests are not logged."""
+    """Serves requests by `serving`, which may be exchanged at any moment. `log` is None where requests are not logged."""
 
-    def __init__(self, rooms: Rooms, keys: Keys, dialect: ClientDialect, metrics: Metrics, log: RequestLog | None) -> None:
-        self._rooms = rooms
-        self._keys = keys
-        self._clients = Clients(rooms.server.trusted_proxies)
-        self._cors = Cors(rooms.server.cors)
+    def __init__(self, serving: Serving, readiness: Readiness, metrics: Metrics, log: RequestLog | None) -> None:
+        self.serving = serving
+        self._readiness = readiness
         self._metrics = metrics
         self._log = log
-        self._pages = Pages(rooms.router, metrics)
-        endpoints: list[Endpoint[Operation | Page]] = [Endpoint("GET", page.path, page) for page in self._pages.all()]
-        endpoints += [Endpoint(operation.method, operation.path, operation) for operation in dialect.operations]
-        self._urls = Urls(dialect.root, endpoints)
-        self._quiet = frozenset(page.name for page in self._pages.all() if not page.logged)
         self._exchanges: set[Exchange] = set()
         self._empty = asyncio.Event()
         self._empty.set()
@@ -55,13 +45,14 @@ class Gateway:
         """Answers one request. Raises CancelledError only, when the client is gone."""
         connection = cast(ClientConnection, request.protocol)
         connection.begin()
+        serving = self.serving
         record = Record(operation="", request_id=request_id(request.headers), time=time.time(), start=monotonic())
-        fixed = b"x-request-id: %b\r\n%b" % (record.request_id.encode(), self._cors.headers(request.headers))
+        fixed = b"x-request-id: %b\r\n%b" % (record.request_id.encode(), serving.cors.headers(request.headers))
         answer = Answer(request, connection, fixed)
-        answer.keep_alive = answer.keep_alive and self._pages.ready
-        exchange = Exchange(self._rooms, request, connection, answer, record)
+        answer.keep_alive = answer.keep_alive and self._readiness.ready
+        exchange = Exchange(serving.rooms, request, connection, answer, record)
         try:
-            await self._dispatch(exchange, request)
+            await self._dispatch(serving, exchange, request)
             await answer.flush()
         except ExchangeError as error:
             exchange.fail(error)
@@ -71,40 +62,40 @@ class Gateway:
         finally:
             connection.busy = False
             exchange.account()
-            self._note(exchange)
+            self._note(serving, exchange)
         return Sent(answer.keep_alive)
 
-    async def _dispatch(self, exchange: Exchange, request: BaseRequest) -> None:
+    async def _dispatch(self, serving: Serving, exchange: Exchange, request: BaseRequest) -> None:
         """Raises ExchangeError for what is refused before it is asked of anybody."""
         answer, record = exchange.answer, exchange.record
         if request.version < (1, 1) and hdrs.TRANSFER_ENCODING in request.headers:
             raise ClientError("HTTP/1.0 knows no Transfer-Encoding.", code="invalid_http")
         target = request.raw_path if request.raw_path.startswith("/") else request.rel_url.raw_path_qs
         if request.method == hdrs.METH_OPTIONS:
-            methods = self._urls.methods(target)
+            methods = serving.urls.methods(target)
             allow = f"allow: {', '.join((*methods, 'OPTIONS'))}\r\n".encode()
-            answer.bare(204, allow + self._cors.preflight(request.headers, methods))
+            answer.bare(204, allow + serving.cors.preflight(request.headers, methods))
             return
-        place = self._urls.find(request.method, target)
+        place = serving.urls.find(request.method, target)
         serves = place.serves
         record.operation = serves.name
         if isinstance(serves, Page):
             if serves.guarded:
-                record.key = self._keys.check(request)
+                record.key = serving.keys.check(request)
             headers, body = await serves.show(place.name)
             answer.whole(200, headers, body)
         elif request.method == hdrs.METH_HEAD:
             raise ClientError("HEAD is served for pages only.", status=405, code="method_not_allowed", headers={"allow": serves.method})
         else:
-            record.key = self._keys.check(request)
-            self._admit()
+            record.key = serving.keys.check(request)
+            self._admit(serving)
             await self._run(exchange, serves, place)
 
-    def _admit(self) -> None:
+    def _admit(self, serving: Serving) -> None:
         """Who cannot be served now is turned away before anything is read."""
-        if not self._pages.ready:
+        if not self._readiness.ready:
             raise GatewayError("The gateway is shutting down.", code="shutting_down", headers={"retry-after": "1"})
-        if self._metrics.in_flight >= self._rooms.server.limits.in_flight:
+        if self._metrics.in_flight >= serving.rooms.server.limits.in_flight:
             raise GatewayError("The gateway has too much to do.", code="overloaded", headers={"retry-after": "1"})
 
     async def _run(self, exchange: Exchange, operation: Operation, place: Place[Operation | Page]) -> None:
@@ -121,20 +112,20 @@ class Gateway:
             if not self._exchanges:
                 self._empty.set()
 
-    def _note(self, exchange: Exchange) -> None:
+    def _note(self, serving: Serving, exchange: Exchange) -> None:
         """Metrics and log; not for probes and scrapes."""
         record = exchange.record
-        if record.operation in self._quiet:
+        if record.operation in serving.quiet:
             return
         series = exchange.series or self._metrics.series(record.operation, "", record.public_model, "")
         series.observe(record)
         if self._log is not None:
-            record.client = self._clients.address(exchange.request.remote, exchange.request.headers)
+            record.client = serving.clients.address(exchange.request.remote, exchange.request.headers)
             self._log.write(record)
 
     async def drain(self, grace: float) -> None:
         """Takes no new requests; running ones get `grace` seconds to end, then a 503 or an error event."""
-        self._pages.ready = False
+        self._readiness.ready = False
         for exchange in self._exchanges:
             exchange.answer.keep_alive = False
         if await self._ended(grace):

@@ -33,13 +33,20 @@ class Page:
     logged: bool = False
 
 
-class Pages:
-    """The pages of one configuration. `ready` becomes False when the server is told to stop."""
+@dataclass(slots=True)
+class Readiness:
+    """Whether requests are taken; `ready` becomes False when the server is told to stop."""
 
-    def __init__(self, router: Router[TargetCall], metrics: Metrics) -> None:
-        self.ready = True
+    ready: bool = True
+
+
+class Pages:
+    """The pages of one configuration."""
+
+    def __init__(self, router: Router[TargetCall], metrics: Metrics, readiness: Readiness) -> None:
         self._router = router
         self._metrics = metrics
+        self._state = readiness
         self._created = int(time.time())
 
     def all(self) -> tuple[Page, ...]:
@@ -60,7 +67,7 @@ class Pages:
         return _json({"status": "ok"})
 
     async def _readiness(self, name: str) -> Written:
-        if not self.ready:
+        if not self._state.ready:
             raise GatewayError("The gateway is shutting down.", code="shutting_down")
         return _json({"status": "ready"})
 

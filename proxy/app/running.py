@@ -7,23 +7,18 @@ import errno
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
 from types import TracebackType
 from typing import Self
 
 from proxy import __version__
 from proxy.app.gateway import Gateway
-from proxy.app.keys import Keys
+from proxy.app.pages import Readiness
 from proxy.app.server import Server
+from proxy.app.serving import Lasting, model_names, serving
 from proxy.config.model import Config
-from proxy.exchange.body import BodyLimits
 from proxy.exchange.operation import load_client_dialect
-from proxy.exchange.rooms import Rooms
-from proxy.exchange.scrub import Scrubber, secrets_of
-from proxy.exchange.target import build
 from proxy.log import RequestLog
 from proxy.metrics import Metrics
-from proxy.routing import Router
 from proxy.upstream import Pool
 
 _BACKLOG = 4096
@@ -80,20 +75,12 @@ async def start(config: Config) -> RunningServer:
     """Serves `config` on its addresses. Raises OSError when one of them cannot be listened on."""
     settings = config.server
     metrics = Metrics(__version__)
-    metrics.models = frozenset(_names(config))
+    metrics.models = frozenset(model_names(config))
     pool = Pool()
-    keys = Keys(config.keys)
-    rooms = Rooms(
-        server=settings,
-        limits=BodyLimits(settings.limits.body),
-        router=Router(config.routes, partial(build, metrics=metrics)),
-        pool=pool,
-        scrubber=Scrubber(secret for provider in config.providers.values() for secret in secrets_of(provider, config.routes)),
-        own_key=keys.own,
-    )
+    lasting = Lasting(load_client_dialect("openai"), metrics, pool, Readiness())
     target = settings.log.requests
     log = None if target == "off" else RequestLog(_DESCRIPTORS[target])
-    gateway = Gateway(rooms, keys, load_client_dialect("openai"), metrics, log)
+    gateway = Gateway(serving(config, lasting), lasting.readiness, metrics, log)
     running = RunningServer(gateway, Server(gateway.handle, settings.limits.headers), pool, log, settings.drain)
     try:
         await running.listen(settings.hosts, settings.port, settings.socket)
@@ -121,13 +108,3 @@ async def _leave_alone(socket: str) -> None:
         return
     writer.close()
     raise OSError(errno.EADDRINUSE, "")
-
-
-def _names(config: Config) -> Iterator[str]:
-    """The model names that the configuration itself has: no client can make more of them."""
-    for route in config.routes:
-        if route.pattern is not None and not route.pattern.stars:
-            yield route.pattern.text
-        for target in route.targets:
-            if target.model is not None and "*" not in target.model:
-                yield target.model

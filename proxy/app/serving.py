@@ -1,0 +1,83 @@
+"""One configuration, ready to serve by: made at the start and at each reload, and never changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+
+from proxy.app.clients import Clients
+from proxy.app.cors import Cors
+from proxy.app.keys import Keys
+from proxy.app.pages import Page, Pages, Readiness
+from proxy.app.urls import Endpoint, Urls
+from proxy.config.model import Config
+from proxy.exchange.body import BodyLimits
+from proxy.exchange.operation import ClientDialect, Operation
+from proxy.exchange.rooms import Rooms
+from proxy.exchange.scrub import Scrubber, secrets_of
+from proxy.exchange.target import build
+from proxy.metrics import Metrics
+from proxy.routing import Router
+from proxy.upstream import Pool
+
+
+@dataclass(frozen=True, slots=True)
+class Lasting:
+    """What outlives a configuration: connections, counts, and whether requests are taken at all."""
+
+    dialect: ClientDialect
+    metrics: Metrics
+    pool: Pool
+    readiness: Readiness
+
+
+@dataclass(frozen=True, slots=True, weakref_slot=True)
+class Serving:
+    """All that a request needs of the configuration. It reads this once and keeps it to its end, whatever is loaded meanwhile.
+
+    `quiet`: the operations that are neither counted nor logged.
+    """
+
+    rooms: Rooms
+    keys: Keys
+    clients: Clients
+    cors: Cors
+    urls: Urls[Operation | Page]
+    quiet: frozenset[str]
+
+
+def serving(config: Config, lasting: Lasting) -> Serving:
+    """Serves `config` with what is there already."""
+    settings = config.server
+    keys = Keys(config.keys)
+    router = Router(config.routes, partial(build, metrics=lasting.metrics))
+    pages = Pages(router, lasting.metrics, lasting.readiness).all()
+    rooms = Rooms(
+        server=settings,
+        limits=BodyLimits(settings.limits.body),
+        router=router,
+        pool=lasting.pool,
+        scrubber=Scrubber(secret for provider in config.providers.values() for secret in secrets_of(provider, config.routes)),
+        own_key=keys.own,
+    )
+    endpoints: list[Endpoint[Operation | Page]] = [Endpoint("GET", page.path, page) for page in pages]
+    endpoints += [Endpoint(operation.method, operation.path, operation) for operation in lasting.dialect.operations]
+    return Serving(
+        rooms=rooms,
+        keys=keys,
+        clients=Clients(settings.trusted_proxies),
+        cors=Cors(settings.cors),
+        urls=Urls(lasting.dialect.root, endpoints),
+        quiet=frozenset(page.name for page in pages if not page.logged),
+    )
+
+
+def model_names(config: Config) -> Iterator[str]:
+    """The model names that the configuration itself has: no client can make more of them."""
+    for route in config.routes:
+        if route.pattern is not None and not route.pattern.stars:
+            yield route.pattern.text
+        for target in route.targets:
+            if target.model is not None and "*" not in target.model:
+                yield target.model
