@@ -78,7 +78,10 @@ class ConfigError(SamewireError):
 
 @dataclass(eq=False)
 class ExchangeError(SamewireError):
-    """One request failed. `message` is one clear sentence, fit for the client."""
+    """One request failed. `message` is one clear sentence, fit for the client; `detail` is for the operator's log only.
+
+    What names a host, or comes from the system or a library, is a detail.
+    """
 
     message: str
     status: int = 500
@@ -86,6 +89,7 @@ class ExchangeError(SamewireError):
     code: str | None = None
     param: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    detail: str = ""
 
     blame: ClassVar[Blame] = "gateway"
 

@@ -57,6 +57,7 @@ class Line(msgspec.Struct, omit_defaults=True, gc=False):
     attempts: int = 0
     error_type: str = ""
     error_kind: str = ""
+    error_detail: str = ""
     blame: str = ""
     client_gone: bool = False
     dropped: tuple[str, ...] = ()
@@ -95,6 +96,7 @@ def line(record: Record) -> bytes:
             record.attempts,
             record.error_type[:_NAME],
             record.error_kind,
+            record.error_detail[:_NAME],
             record.blame,
             record.client_gone,
             tuple(name[:_NAME] for name in record.dropped[:_NAMES]) if record.dropped else (),

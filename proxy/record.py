@@ -78,6 +78,7 @@ class Record(msgspec.Struct, kw_only=True):
     status: int = 0  # what the client got; 499 when it left before
     error_type: str = ""  # the envelope's `type`
     error_kind: str = ""  # UpstreamError's kind
+    error_detail: str = ""  # what the client is not told: host, the system's words
     blame: Blame | Literal[""] = ""
     client_gone: bool = False
 

@@ -196,17 +196,18 @@ class Exchange:
             raise UpstreamError("The answer took longer than it may.", status=504, kind="timeout") from None
 
     def fail(self, error: ExchangeError) -> None:
-        """Tells the client, unless it is gone."""
+        """Tells the log, and the client unless it is gone."""
+        own_key = self.rooms.own_key(self.request.headers)
+        self.rooms.scrubber.error(error, own_key or "")
         self.blame(error)
         if not self.record.client_gone:
-            own_key = self.rooms.own_key(self.request.headers)
-            self.rooms.scrubber.error(error, own_key or "")
             self.answer.fail(error)
 
     def blame(self, error: ExchangeError) -> None:
         """Notes what went wrong, and whose fault it was."""
         record = self.record
         record.error_type = error.type
+        record.error_detail = error.detail
         record.blame = error.blame
         record.client_gone = isinstance(error, ClientGone)
         if isinstance(error, UpstreamError):

@@ -47,6 +47,7 @@ class Scrubber:
     def error(self, error: ExchangeError, *more: str) -> None:
         """Takes the secrets out of all that an error shows; an upstream may echo them anywhere in it."""
         error.message = _cut(self.text(error.message, *more))
+        error.detail = self.text(error.detail, *more)
         error.type = _cut(self.text(error.type, *more))
         error.code = _cut(self.text(error.code, *more)) if error.code else error.code
         error.param = _cut(self.text(error.param, *more)) if error.param else error.param

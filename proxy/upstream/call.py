@@ -165,7 +165,7 @@ class Call:
             size += self._backlog_size
             pieces += self._take_backlog()
             if size > limit:
-                self._fail(UpstreamError(f"{self._origin.host} answered with more than {limit} bytes", kind="protocol"))
+                self._fail(UpstreamError(f"The upstream answered with more than {limit} bytes.", kind="protocol"))
             if self._error is not None:
                 raise self._error
             if self._complete:
@@ -204,7 +204,7 @@ class Call:
         """
         self._sink = None
         if not self._complete and self._error is None:
-            self._fail(UpstreamError(f"the request to {self._origin.host} was given up", kind="truncated"))
+            self._fail(UpstreamError("The request was given up.", kind="truncated"))
         if self._opening is not None and not self._opening.expired():
             self._opening.reschedule(self._loop.time())
 
@@ -235,12 +235,13 @@ class Call:
             self.wake()
 
     def spoiled(self, reason: str) -> None:
-        self._fail(UpstreamError(f"{self._origin.host} did not answer in valid HTTP: {reason}", kind="protocol"))
+        detail = f"{self._origin.host} did not answer in valid HTTP: {reason}"
+        self._fail(UpstreamError("The upstream did not answer in valid HTTP.", kind="protocol", detail=detail))
 
     def lost(self, received: bool) -> None:
         when = "its answer was whole" if received else "it answered"
         unprocessed = self.reused and not received
-        self._fail(UpstreamError(f"{self._origin.host} closed the connection before {when}", kind="truncated", unprocessed=unprocessed))
+        self._fail(UpstreamError(f"The upstream closed the connection before {when}.", kind="truncated", unprocessed=unprocessed))
 
     def wake(self) -> None:
         """Let the waiting coroutine, if there is one, look at what has changed."""
@@ -274,7 +275,7 @@ class Call:
             self._fail(self._timeout())
 
     def _timeout(self, *, unprocessed: bool = False) -> UpstreamError:
-        return UpstreamError(f"{self._origin.host} did not answer in time", status=504, kind="timeout", unprocessed=unprocessed)
+        return UpstreamError("The upstream did not answer in time.", status=504, kind="timeout", unprocessed=unprocessed)
 
     def _fail(self, error: UpstreamError) -> None:
         """The call is over without its answer."""

@@ -22,6 +22,9 @@ ADDRESS_TTL = 30.0
 #: Seconds before the next address of a host is tried beside the first (RFC 8305, 5).
 NEXT_ADDRESS = 0.25
 
+#: What a client is told, by kind: where the upstream is and how it is reached is none of its business.
+_SAID = {"connect": "The upstream cannot be reached.", "tls": "No secure connection to the upstream can be made."}
+
 _TUNNEL_HEAD_LIMIT = 16 * 1024
 _TUNNEL_OPEN = re.compile(rb"HTTP/1\.[01] 2\d\d[ \r]")
 
@@ -51,7 +54,10 @@ class Connector:
                 with _reported("tls", f"no secure connection to {origin.host}"):
                     await self._loop.create_connection(protocol, sock=sock, ssl=context, server_hostname=name)
         except TimeoutError:
-            raise UpstreamError(f"{origin.host} could not be reached in time", status=504, kind="timeout", unprocessed=True) from None
+            detail = f"{origin.host} could not be reached in time"
+            raise UpstreamError(
+                "The upstream could not be reached in time.", 504, kind="timeout", unprocessed=True, detail=detail
+            ) from None
 
     async def _socket(self, origin: Origin) -> socket.socket:
         """A connected socket to the origin, through its proxy if it needs a tunnel."""
@@ -143,13 +149,13 @@ class Connector:
 
 @contextlib.contextmanager
 def _reported(kind: str, failure: str) -> Iterator[None]:
-    """What the operating system or OpenSSL says, as one sentence. A timeout is left to the deadline around it."""
+    """What the operating system or OpenSSL says, as the error's detail. A timeout is left to the deadline around it."""
     try:
         yield
     except TimeoutError:
         raise
     except (OSError, RuntimeError) as error:  # uvloop raises RuntimeError for some socket failures
-        raise UpstreamError(f"{failure}: {_reason(error)}", kind=kind, unprocessed=True) from error
+        raise UpstreamError(_SAID[kind], kind=kind, unprocessed=True, detail=f"{failure}: {_reason(error)}") from error
 
 
 def _reason(error: Exception) -> str:

@@ -25,7 +25,7 @@ def decode_body(headers: Iterable[tuple[bytes, bytes]], body: bytes, limit: int)
     if codings == [b"deflate"]:
         return _inflate(body, _deflate_window(body), limit)
     shown = b", ".join(codings)[:60].decode("ascii", "replace")
-    raise UpstreamError(f"the upstream encoded its answer as {shown!a}, which nobody asked for", kind="protocol")
+    raise UpstreamError(f"The upstream encoded its answer as {shown!a}, which nobody asked for.", kind="protocol")
 
 
 def _inflate(body: bytes, window: int, limit: int) -> bytes:
@@ -36,12 +36,12 @@ def _inflate(body: bytes, window: int, limit: int) -> bytes:
         try:
             piece = inflater.decompress(body, room + 1)
         except zlib.error:
-            raise UpstreamError("the upstream's compressed answer cannot be decompressed", kind="protocol") from None
+            raise UpstreamError("The upstream's compressed answer cannot be decompressed.", kind="protocol") from None
         room -= len(piece)
         if room < 0:
-            raise UpstreamError(f"the upstream's answer has more than {limit} bytes when decompressed", kind="protocol")
+            raise UpstreamError(f"The upstream's answer has more than {limit} bytes when decompressed.", kind="protocol")
         if not inflater.eof:
-            raise UpstreamError("the upstream's compressed answer stops before its end", kind="truncated")
+            raise UpstreamError("The upstream's compressed answer stops before its end.", kind="truncated")
         pieces.append(piece)
         body = inflater.unused_data
         if not body:

@@ -56,7 +56,7 @@ class Pool:
     async def open(self, origin: Origin, seconds: float) -> Connection:
         """A fresh connection. Raises UpstreamError (`unprocessed`)."""
         if self._closed:
-            raise UpstreamError("the connection pool is closed", kind="connect", unprocessed=True)
+            raise UpstreamError("The gateway is closing its connections.", kind="connect", unprocessed=True)
         connection = Connection(self, origin, self._head_limit)
         await self._connector.connect(lambda: connection, origin, seconds)
         self._connections.add(connection)

@@ -1,5 +1,7 @@
 """`python -m tests.docs`: writes the pages anew."""
 
-from tests.docs.page import PAGE, page
+from tests.docs import page as compatibility
+from tests.faults import page as faults
 
-PAGE.write_text(page(), "utf-8")
+compatibility.PAGE.write_text(compatibility.page(), "utf-8")
+faults.PAGE.write_text(faults.page(), "utf-8")

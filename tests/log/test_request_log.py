@@ -82,6 +82,10 @@ LINES = {
         {"status": 200, "blame": "upstream", "error_type": "upstream_error", "error_kind": "truncated"},
         {"level": "warning", "blame": "upstream", "error_type": "upstream_error", "error_kind": "truncated"},
     ),
+    "a host that cannot be reached": (
+        {"status": 502, "blame": "upstream", "error_detail": "cannot connect to api.example: Connection refused"},
+        {"level": "warning", "status": 502, "blame": "upstream", "error_detail": "cannot connect to api.example: Connection refused"},
+    ),
     "our fault": ({"status": 500, "blame": "gateway"}, {"level": "error", "status": 500, "blame": "gateway"}),
     "names without end": (
         {"public_model": "x" * 10_000, "response_model": "y" * 10_000, "dropped": ("z" * 10_000,) * 50},

@@ -29,7 +29,8 @@ class Peer:
     """One accepted connection.
 
     requests: what has been asked on it; asked: at least one is there. written: bytes written (or waiting to be).
-    stuck: the other side has stopped reading (see `flood`). closed: the other side has closed.
+    stuck: the other side has stopped reading (see `flood`). closed: the other side has closed. shown: the test says that what
+    was written has arrived where it belongs (see `until_shown`).
     """
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -40,6 +41,7 @@ class Peer:
         self.written = 0
         self.stuck = asyncio.Event()
         self.closed = asyncio.Event()
+        self.shown = asyncio.Event()
 
     async def write(self, data: bytes) -> None:
         self.written += len(data)
@@ -107,6 +109,11 @@ async def flood(peer: Peer) -> None:
             await peer.writer.drain()
 
 
+async def until_shown(peer: Peer) -> None:
+    """Go on when the test has set `shown`: a reset would take back what is still on its way."""
+    await peer.shown.wait()
+
+
 def after(event: asyncio.Event) -> Step:
     """Wait until the test says so."""
 
@@ -171,22 +178,22 @@ CHUNKED_HEAD = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
 
 
 class Upstream:
-    """Listens on a loopback port (or a Unix socket) while its block runs."""
+    """Listens on a loopback port (or a Unix socket) while its block runs. A given `port` may be held by a socket that does not listen."""
 
-    def __init__(self, *scripts: Sequence[Step], path: str | None = None, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(self, *scripts: Sequence[Step], path: str | None = None, tls: ssl.SSLContext | None = None, port: int = 0) -> None:
         self._scripts = scripts
         self._path = path
         self._tls = tls
         self._tasks: set[asyncio.Task[None]] = set()
         self._arrival = asyncio.Event()
         self.peers: list[Peer] = []
-        self.port = 0
+        self.port = port
 
     async def __aenter__(self) -> Self:
         if self._path is not None:
             self._server = await asyncio.start_unix_server(self._accept, self._path, ssl=self._tls)
         else:
-            self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0, ssl=self._tls)
+            self._server = await asyncio.start_server(self._accept, "127.0.0.1", self.port, ssl=self._tls, reuse_port=bool(self.port))
             self.port = self._server.sockets[0].getsockname()[1]
         return self
 

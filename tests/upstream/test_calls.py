@@ -259,7 +259,7 @@ async def test_a_unix_socket(pool: Pool, tmp_path: Path) -> None:
             assert (body, call.reused) == (b"ok", reused)
         with pytest.raises(UpstreamError) as caught:
             await pool.send(Origin("http", "localhost", 80, uds=path + "-missing"), HEAD, BODY, connect=2)
-        assert caught.value.message == "cannot connect to localhost at its Unix socket: No such file or directory"
+        assert caught.value.detail == "cannot connect to localhost at its Unix socket: No such file or directory"
         assert (caught.value.kind, caught.value.unprocessed) == ("connect", True)
 
 

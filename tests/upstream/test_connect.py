@@ -107,7 +107,7 @@ async def test_an_unknown_authority(pool: Pool, server_tls: ssl.SSLContext, secu
     async with Upstream([request, answer()], tls=server_tls) as upstream:
         error = await failure(pool, replace(secure(upstream), ca=None))
         assert (error.kind, error.status, error.unprocessed) == ("tls", 502, True)
-        assert error.message.startswith("no secure connection to localhost: its certificate is not trusted (")
+        assert error.detail.startswith("no secure connection to localhost: its certificate is not trusted (")
         assert not upstream.requests
         await until(lambda: not pool._connections)
 
@@ -118,7 +118,7 @@ async def test_another_host_than_the_certificate_says(pool: Pool, server_tls: ss
     async with Upstream([request, answer()], tls=server_tls, path=path) as upstream:
         error = await failure(pool, replace(secure(upstream), host="elsewhere.example", uds=path))
         assert error.kind == "tls"
-        assert "not valid for 'elsewhere.example'" in error.message
+        assert "not valid for 'elsewhere.example'" in error.detail
         _, body = await exchange(pool, replace(secure(upstream), uds=path))
         assert body == b"ok"
 
@@ -128,8 +128,8 @@ async def test_no_tls_at_all(pool: Pool, secure: Secure, script: list[Step]) -> 
     async with Upstream(script) as upstream:
         error = await failure(pool, secure(upstream))
         assert (error.kind, error.unprocessed) == ("tls", True)
-        assert error.message.startswith("no secure connection to localhost: ")
-        assert error.message.isprintable()
+        assert error.detail.startswith("no secure connection to localhost: ")
+        assert error.detail.isprintable()
 
 
 async def test_a_handshake_that_hangs(pool: Pool, secure: Secure) -> None:
@@ -170,7 +170,7 @@ async def test_certificate_files_that_cannot_be_used(pool: Pool, field: str, tmp
         origin = replace(Origin("https", "localhost", 1), **{field: str(tmp_path / path)})  # type: ignore[arg-type]
         error = await failure(pool, origin)
         assert (error.kind, error.unprocessed) == ("tls", True)
-        assert error.message.startswith("the certificate files for localhost cannot be used: ")
+        assert error.detail.startswith("the certificate files for localhost cannot be used: ")
 
 
 # ── proxies ──
@@ -244,8 +244,8 @@ async def test_proxies_that_refuse(pool: Pool, name: str) -> None:
     async with Upstream(REFUSALS[name]) as proxy:
         error = await failure(pool, Origin("https", "upstream.invalid", 443, proxy=f"http://user:secret@127.0.0.1:{proxy.port}"))
         assert (error.kind, error.status, error.unprocessed) == ("connect", 502, True)
-        assert error.message.startswith("cannot connect to upstream.invalid: the proxy 127.0.0.1 fails: ")
-        assert "secret" not in error.message
+        assert error.detail.startswith("cannot connect to upstream.invalid: the proxy 127.0.0.1 fails: ")
+        assert "secret" not in error.detail
         if hang in REFUSALS[name]:
             await soon((await proxy.peer()).closed, 1)
 

@@ -1,0 +1,106 @@
+"""Runs one Case: a gateway with small deadlines and limits before its upstream, one request, and all that can be seen of it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import yaml
+
+from proxy.app import start
+from proxy.config import load
+from proxy.config.model import Config
+from tests.exchange.wire import Client, Reply, merged
+from tests.faults import places
+from tests.faults.promise import Case, How
+from tests.faults.wires import WIRES
+from tests.upstream.scripted import Upstream, request
+
+#: Seconds by which each case must be over, whatever happens: far more than its deadlines, far less than anybody's patience.
+BOUND = 3.0
+#: Deadlines of every upstream call here.
+TIMEOUTS = {"connect": 0.2, "first_event": 0.15, "idle": 0.1}
+LIMITS = {"event": 2**16, "answer": 2**17}
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What could be seen: the client's answer, the line of the request log, the scrape's figures, what the upstream was asked."""
+
+    reply: Reply
+    line: Mapping[str, Any]
+    figures: Mapping[str, float]
+    requests: int
+
+
+@cache
+def configuration(url: str, changes: str) -> Config:
+    """Providers called after their dialects, all at one address; `changes` is JSON."""
+    provider = {"base_url": url.format(port=places.port()), "timeouts": TIMEOUTS}
+    document = {
+        "version": 1,
+        "server": {"port": 0, "limits": LIMITS, "log": {"level": "error"}},
+        "providers": {name: provider | {"dialect": name, "key": f"sk-secret-{name}"} for name in WIRES},
+        "routes": [{"model": name, "to": [f"{name}/up"]} for name in WIRES],
+    }
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "routes.yaml"
+        path.write_text(yaml.safe_dump(merged(document, json.loads(changes)), sort_keys=False))
+        return load(path, {})
+
+
+@asynccontextmanager
+async def gateway(config: Config) -> AsyncIterator[tuple[str, int]]:
+    """Runs it. What it began must be over when it ends."""
+    before = asyncio.all_tasks()
+    async with await start(config) as running:
+        yield running.addresses[0]
+    async with asyncio.timeout(BOUND):
+        while {task for task in asyncio.all_tasks() - before if "Upstream" not in repr(task.get_coro())}:  # noqa: ASYNC110
+            await asyncio.sleep(0.002)
+
+
+async def play(case: Case, dialect: str, how: How, read_log: Any) -> Outcome:
+    """Injects the fault. `read_log`: gives what has been written to the request log."""
+    wire = WIRES[dialect]
+    script = case.script(wire) if callable(case.script) else case.script
+    config = configuration(case.place.url, json.dumps(dict(case.changes)))
+    asked = {"model": dialect, "stream": how == "stream", "messages": [{"role": "user", "content": "Hi"}]}
+    async with asyncio.timeout(BOUND), case.place.opens(places.port(), [request, *script]) as upstream:
+        async with gateway(config) as address:
+            reply = await _ask(address, asked, upstream)
+            figures = await _figures(address)
+        return Outcome(reply, json.loads(read_log()), figures, len(upstream.requests) if upstream else 0)
+
+
+async def _ask(address: tuple[str, int], asked: Any, upstream: Upstream | None) -> Reply:
+    async with await Client.connect(address, 2**26) as client:
+        client.send(asked)
+        status, headers = await client.head()
+        if "transfer-encoding" not in headers:
+            body = await client.reader.readexactly(int(headers["content-length"]))
+            return Reply(status, headers, body)
+        first = await client.chunk()
+        for peer in upstream.peers if upstream else ():
+            peer.shown.set()
+        return await client.chunked(Reply(status, headers, first))
+
+
+async def _figures(address: tuple[str, int]) -> dict[str, float]:
+    """The scrape, once it counts the request: it does when its answer has left."""
+    while True:
+        async with await Client.connect(address) as client:
+            client.send(b"", "/metrics", method="GET")
+            text = (await client.reply()).body.decode()
+        figures = {name: float(value) for name, value in re.findall(r"^([^#].*) (\S+)$", text, re.MULTILINE)}
+        if any(name.startswith("gen_ai_server_request_duration_seconds_count") for name in figures):
+            return figures
+        await asyncio.sleep(0.002)

@@ -1,0 +1,26 @@
+"""What goes wrong in a stream."""
+
+from __future__ import annotations
+
+from tests.faults.promise import Broken, Case, Section
+from tests.upstream.scripted import Step, hang, reset, until_shown
+
+STREAM = ("stream",)
+TRUNCATED = Broken("upstream_truncated")
+
+
+def then(*steps: Step):  # type: ignore[no-untyped-def]
+    """After "Hello" has been seen."""
+    return lambda wire: [wire.begins(), until_shown, *steps]
+
+
+SECTION = Section(
+    "streams",
+    "Streams",
+    "A stream that has begun ends well only after the upstream proved that its own did.",
+    (
+        Case("reset", "a reset in the middle", then(reset), TRUNCATED, "truncated", STREAM),
+        Case("closed", "the connection is closed in the middle", then(), TRUNCATED, "truncated", STREAM),
+        Case("hang", "silence in the middle", then(hang), Broken("upstream_timeout"), "timeout", STREAM),
+    ),
+)
