@@ -16,12 +16,12 @@ class Clients:
     def __init__(self, trusted: Sequence[IPv4Network | IPv6Network]) -> None:
         self._trusted = tuple(trusted)
 
-    def address(self, peer: str | None, headers: CIMultiDictProxy[str]) -> str:
+    def address(self, peer: str, headers: CIMultiDictProxy[str]) -> str:
         """The nearest address that is no trusted proxy's; "" when a Unix socket's peer names none.
 
         What stands left of it was written by that client itself, and may be anything.
         """
-        nearest = peer or ""
+        nearest = peer
         if nearest and not self._trusts(nearest):
             return nearest
         for address in reversed(forwarded_for(headers)):

@@ -5,19 +5,17 @@ from __future__ import annotations
 import asyncio
 import time
 from time import monotonic
-from typing import cast
 
 from aiohttp import hdrs
-from aiohttp.web import BaseRequest
 
 from proxy.app.pages import Page, Readiness
 from proxy.app.realtime import RealtimeAttempt
-from proxy.app.server import ClientConnection
 from proxy.app.serving import Serving
 from proxy.app.urls import Place
 from proxy.errors import ClientError, ExchangeError, GatewayError
-from proxy.exchange.answer import Answer, Sent
+from proxy.exchange.answer import Answer
 from proxy.exchange.attempt import Attempt
+from proxy.exchange.client import ClientRequest
 from proxy.exchange.exchange import Exchange
 from proxy.exchange.operation import Operation
 from proxy.exchange.trace import request_id
@@ -41,16 +39,14 @@ class Gateway:
         self._empty = asyncio.Event()
         self._empty.set()
 
-    async def handle(self, request: BaseRequest) -> Sent:
-        """Answers one request. Raises CancelledError only, when the client is gone."""
-        connection = cast(ClientConnection, request.protocol)
-        connection.begin()
+    async def handle(self, request: ClientRequest) -> bool:
+        """Answers one request. Returns whether its connection may be kept. Raises CancelledError only, when the client is gone."""
         serving = self.serving
         record = Record(operation="", request_id=request_id(request.headers), time=time.time(), start=monotonic())
         fixed = b"x-request-id: %b\r\n%b" % (record.request_id.encode(), serving.cors.headers(request.headers))
-        answer = Answer(request, connection, fixed)
+        answer = Answer(request, request.connection, fixed)
         answer.keep_alive = answer.keep_alive and self._readiness.ready
-        exchange = Exchange(serving.rooms, request, connection, answer, record)
+        exchange = Exchange(serving.rooms, request, answer, record)
         try:
             await self._dispatch(serving, exchange, request)
             await answer.flush()
@@ -60,17 +56,16 @@ class Gateway:
             record.client_gone = True
             raise
         finally:
-            connection.busy = False
             exchange.account()
             self._note(serving, exchange)
-        return Sent(answer.keep_alive)
+        return answer.keep_alive
 
-    async def _dispatch(self, serving: Serving, exchange: Exchange, request: BaseRequest) -> None:
+    async def _dispatch(self, serving: Serving, exchange: Exchange, request: ClientRequest) -> None:
         """Raises ExchangeError for what is refused before it is asked of anybody."""
         answer, record = exchange.answer, exchange.record
-        if request.version < (1, 1) and hdrs.TRANSFER_ENCODING in request.headers:
+        if not request.http11 and hdrs.TRANSFER_ENCODING in request.headers:
             raise ClientError("HTTP/1.0 knows no Transfer-Encoding.", code="invalid_http")
-        target = request.raw_path if request.raw_path.startswith("/") else request.rel_url.raw_path_qs
+        target = request.target
         if request.method == hdrs.METH_OPTIONS:
             methods = serving.urls.methods(target)
             allow = f"allow: {', '.join((*methods, 'OPTIONS'))}\r\n".encode()
@@ -120,7 +115,7 @@ class Gateway:
         series = exchange.series or self._metrics.series(record.operation, "", record.public_model, "")
         series.observe(record)
         if self._log is not None:
-            record.client = serving.clients.address(exchange.request.remote, exchange.request.headers)
+            record.client = serving.clients.address(exchange.request.connection.peer, exchange.request.headers)
             self._log.write(record)
 
     async def drain(self, grace: float) -> None:

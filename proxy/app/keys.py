@@ -6,12 +6,12 @@ import hashlib
 from collections.abc import Iterable, Iterator
 
 from aiohttp import hdrs
-from aiohttp.web import BaseRequest
 from multidict import CIMultiDictProxy, istr
 
 from proxy.app.clients import forwarded_for, parsed
 from proxy.config.model import ClientKey
 from proxy.errors import ClientError
+from proxy.exchange.client import ClientRequest
 
 _X_API_KEY = istr("x-api-key")
 _API_KEY = istr("api-key")
@@ -46,7 +46,7 @@ class Keys:
     def __init__(self, keys: Iterable[ClientKey]) -> None:
         self._digests = frozenset(key.sha256 for key in keys)
 
-    def check(self, request: BaseRequest) -> str:
+    def check(self, request: ClientRequest) -> str:
         """The first eight hex digits of the key's digest, "" without a key. Raises ClientError 401.
 
         A digest looked up in a table tells an attacker's clock nothing of a key.
@@ -59,7 +59,7 @@ class Keys:
             first = first or given
         if self._digests:
             raise _unauthorized("The API key is not known here." if first else "No API key was given: send it as `Authorization: Bearer`.")
-        if not is_local(request.remote, request.headers):
+        if not is_local(request.connection.peer, request.headers):
             raise _unauthorized("No client keys are listed here, so that only this machine is served. List keys under `server.keys`.")
         return first[:4].hex()
 
@@ -68,8 +68,8 @@ class Keys:
         return next((key for key in presented_keys(headers) if digest(key) not in self._digests), None)
 
 
-def is_local(peer: str | None, headers: CIMultiDictProxy[str]) -> bool:
-    """Whether a client sits at this machine: on loopback or a Unix socket (no peer), and so for everybody a proxy forwards for.
+def is_local(peer: str, headers: CIMultiDictProxy[str]) -> bool:
+    """Whether a client sits at this machine: on loopback or a Unix socket (""), and so for everybody a proxy forwards for.
 
     A client can add addresses to x-forwarded-for, never take away the one its proxy adds: the header may close this door, never open it,
     so that it does not matter here which proxies are trusted.

@@ -38,7 +38,7 @@ class RealtimeAttempt:
         outcome = RealtimeOutcome()
         exchange.prepared()
         try:
-            await relay(exchange.request, upstream, limits, outcome, {"x-request-id": record.request_id})
+            await relay(exchange.request.for_aiohttp(), upstream, limits, outcome, {"x-request-id": record.request_id})
         finally:
             answer.keep_alive = False
             if outcome.code:  # both had upgraded: there is no status to send any more

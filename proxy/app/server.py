@@ -8,13 +8,16 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from http import HTTPStatus
 from typing import Any, cast
 
 from aiohttp import web
+from aiohttp.http import RawRequestMessage, StreamWriter
+from aiohttp.streams import StreamReader
+from aiohttp.web_protocol import ERROR
 
-from proxy.errors import ClientError, ExchangeError, GatewayError
-from proxy.exchange.answer import Answer, Flow, Sent
+from proxy.errors import ClientError
+from proxy.exchange.answer import Answer
+from proxy.exchange.client import ClientRequest, Flow
 from proxy.exchange.trace import request_id
 
 logger = logging.getLogger(__name__)
@@ -26,35 +29,130 @@ LINGERING_TIME = 2.0
 #: Longer than a front's own keep-alive (nginx: 60 s), so that it is never we who close first.
 KEEPALIVE_TIMEOUT = 75
 
-Handler = Callable[[web.BaseRequest], Awaitable[Sent]]
+Handler = Callable[[ClientRequest], Awaitable[bool]]
 
 
 class ClientConnection(web.RequestHandler):
-    """One client's connection. `busy`: a request is being served; `flow` is told when the client reads slowly."""
+    """One client's connection. `busy`: a request is being served; `flow` is told when the client reads slowly; `peer`: its address, if any.
 
-    __slots__ = ("_head_deadline", "busy", "flow")
+    One task serves a connection's requests, one after another. aiohttp's own loop starts another task for each.
+    """
+
+    __slots__ = ("_head_deadline", "_serve", "busy", "flow", "peer")
 
     def __init__(self, server: Server, **options: Any) -> None:
         super().__init__(server, **options)
+        self._serve = server.serve
+        self._head_deadline: asyncio.TimerHandle | None = None
         self.busy = False
         self.flow: Flow | None = None
-        self._head_deadline: asyncio.TimerHandle | None = None
+        self.peer = ""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
+        peer = transport.get_extra_info("peername")
+        self.peer = str(peer[0]) if isinstance(peer, tuple) else ""
         # aiohttp's keep-alive timer alone would leave a silent or dripping client 75 s.
-        self._head_deadline = asyncio.get_running_loop().call_later(HEAD_TIMEOUT, self.force_close)
+        self._head_deadline = self._loop.call_later(HEAD_TIMEOUT, self.force_close)
 
-    def begin(self) -> None:
-        """A request has arrived: the connection has shown that it speaks."""
+    def connection_lost(self, exc: BaseException | None) -> None:
+        self._has_spoken()
+        super().connection_lost(exc)
+
+    async def start(self) -> None:
+        """Serves one request after another until the connection is not to be kept. Cancelled when the client goes."""
+        try:
+            while not self._force_close and not self._close:
+                message, content = await self._next_message()
+                if not await self._answer(message, content):
+                    break
+                self._wait_for_another()
+        finally:
+            self.force_close()
+
+    async def _next_message(self) -> tuple[object, StreamReader]:
+        if not self._messages:
+            self._waiter = self._loop.create_future()
+            try:
+                await self._waiter
+            finally:
+                self._waiter = None
+        message, content = self._messages.popleft()
+        if self._parser is not None:
+            self._parser.message_consumed()
+        if self._buffer_paused and len(self._messages) <= self._msg_queue_resume_size:
+            self._resume_reading_if_drained()
+        return message, content
+
+    async def _answer(self, message: object, content: StreamReader) -> bool:
+        """Has one request answered. Returns whether the connection can serve another."""
+        self._has_spoken()
+        if not isinstance(message, RawRequestMessage):  # aiohttp's note of bytes that its parser refused
+            self._refuse(content)
+            return False
         self.busy = True
+        try:
+            request = ClientRequest(self, message, content)
+            keep = await self._serve(request)
+            if self._upgraded:
+                await self._keep_to_http(request)
+            if not content.is_eof():
+                await self._linger(content)
+            return keep and content.is_eof()
+        except Exception:
+            logger.exception("a request failed outside of its exchange")
+            return False
+        finally:
+            self.busy = False
+
+    def _has_spoken(self) -> None:
+        """The first request is here: the connection is no silent one."""
         if self._head_deadline is not None:
             self._head_deadline.cancel()
             self._head_deadline = None
 
-    def connection_lost(self, exc: BaseException | None) -> None:
-        self.begin()
-        super().connection_lost(exc)
+    def _wait_for_another(self) -> None:
+        """aiohttp's timer closes a connection that brings no other request in time."""
+        self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
+        if self._keepalive_handle is None:
+            self._keepalive_handle = self._loop.call_at(self._next_keepalive_close_time, self._process_keepalive)
+
+    def _refuse(self, content: StreamReader) -> None:
+        """Answers what is not HTTP, in the envelope. aiohttp's own sentence would show the client's bytes, so it is not used."""
+        request = ClientRequest(self, ERROR, content)
+        answer = Answer(request, self, b"x-request-id: %b\r\n" % request_id(request.headers).encode())
+        answer.fail(ClientError("This is not a valid HTTP/1.1 request.", code="invalid_http"))
+
+    async def _linger(self, content: StreamReader) -> None:
+        """Reads a little more of a body that was refused, so that the client gets to see why."""
+        try:
+            async with asyncio.timeout(self._lingering_time):
+                while not content.is_eof():
+                    await content.readany()
+        except (TimeoutError, ConnectionError, web.RequestPayloadError):
+            return
+
+    async def _keep_to_http(self, request: ClientRequest) -> None:
+        """aiohttp's parser stops at what asks for an upgrade. Where nobody took it, it has to go on with what follows."""
+        await self.finish_response(request.for_aiohttp(), cast("web.StreamResponse", _Sent()), None)
+
+    # ── for the exchange ──
+
+    def interrupt(self) -> None:
+        """Cancels what is being served."""
+        if self._task_handler is not None:
+            self._task_handler.cancel()
+
+    async def drain(self) -> None:
+        """Returns when the client has taken enough; raises ConnectionError when it has gone."""
+        await self._drain_helper()
+
+    def hand_over(self, message: RawRequestMessage, content: StreamReader) -> web.BaseRequest:
+        """The request as aiohttp's own parts want it."""
+        task = cast("asyncio.Task[None]", self._task_handler)
+        return web.BaseRequest(message, content, self, StreamWriter(self, self._loop), task, self._loop)
+
+    # ── told by the transport ──
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -71,38 +169,24 @@ class ClientConnection(web.RequestHandler):
         if self._reading_paused:
             super().resume_reading(resume_parser)
 
-    def log_exception(self, *args: Any, **kwargs: Any) -> None:
-        # A client that goes while the rest of its body is being read is no news.
-        if self.transport is not None:
-            super().log_exception(*args, **kwargs)
 
-    def handle_error(
-        self,
-        request: web.BaseRequest,
-        status: int = 500,
-        exc: BaseException | None = None,
-        message: str | None = None,
-    ) -> web.StreamResponse:
-        """Answers what is not HTTP (400) in the envelope. aiohttp's own sentence would show the client's bytes, so it is not used."""
-        self.begin()
-        error: ExchangeError
-        if status == HTTPStatus.BAD_REQUEST:
-            error = ClientError("This is not a valid HTTP/1.1 request.", code="invalid_http")
-        else:
-            error = GatewayError("The gateway failed to handle this request.", status=status)
-            logger.error("a request failed outside of its exchange", exc_info=exc)
-        answer = Answer(request, self, b"x-request-id: %b\r\n" % request_id(request.headers).encode())
-        answer.keep_alive = False
-        answer.fail(error)
-        return cast("web.StreamResponse", Sent(False))
+class _Sent:
+    """What aiohttp takes for a response; it is written already."""
+
+    async def prepare(self, request: object) -> None:
+        """Nothing: the head is written."""
+
+    async def write_eof(self) -> None:
+        """Nothing: the body is written."""
 
 
 class Server(web.Server):
-    """Makes a ClientConnection of each accepted socket; `handler` serves its requests, and is cancelled when the client goes."""
+    """Makes a ClientConnection of each accepted socket; `serve` answers one request, and is cancelled when the client goes."""
 
-    def __init__(self, handler: Handler, header_limit: int) -> None:
+    def __init__(self, serve: Handler, header_limit: int) -> None:
+        self.serve = serve
         self._header_limit = header_limit
-        super().__init__(cast("Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]", handler), handler_cancellation=True)
+        super().__init__(cast("Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]", serve), handler_cancellation=True)
 
     def close_idle(self) -> None:
         """Closes the connections that wait for a request."""

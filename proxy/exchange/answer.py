@@ -10,15 +10,12 @@ from __future__ import annotations
 import asyncio
 import time
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
 from proxy.codecs import sse_event
 from proxy.errors import ClientGone, ExchangeError
-
-if TYPE_CHECKING:
-    from aiohttp.web import BaseRequest
+from proxy.exchange.client import ClientRequest, Connection
 
 #: Status lines by status; an upstream may use one that the standard does not know.
 STATUS_LINES = {status.value: b"HTTP/1.1 %d %b\r\n" % (status.value, status.phrase.encode()) for status in HTTPStatus}
@@ -34,41 +31,6 @@ _encode = msgspec.json.encode
 def header_bytes(name: str, value: str) -> bytes:
     """One header line of an answer; what is no Latin-1 becomes a question mark."""
     return b"%b: %b\r\n" % (name.encode("latin-1"), value.encode("latin-1", "replace"))
-
-
-class Sent:
-    """What aiohttp's request loop wants back from a handler: everything is written already.
-
-    Stands in for a StreamResponse; only `keep_alive` matters: whether the connection may serve another request.
-    """
-
-    __slots__ = ("keep_alive",)
-
-    def __init__(self, keep_alive: bool) -> None:
-        self.keep_alive = keep_alive
-
-    async def prepare(self, request: object) -> None:
-        """Nothing: the head is written."""
-
-    async def write_eof(self) -> None:
-        """Nothing: the body is written."""
-
-
-class Flow(Protocol):
-    """What is told when the client reads more slowly than we write."""
-
-    def pause(self) -> None: ...
-    def resume(self) -> None: ...
-
-
-class Connection(Protocol):
-    """What an answer needs of the client's connection."""
-
-    transport: asyncio.Transport | None
-    flow: Flow | None
-
-    @property
-    def writing_paused(self) -> bool: ...
 
 
 class Clock:
@@ -112,14 +74,13 @@ class Answer:
         "write_stall",
     )
 
-    def __init__(self, request: BaseRequest, connection: Connection, fixed: bytes, write_stall: float = 60) -> None:
+    def __init__(self, request: ClientRequest, connection: Connection, fixed: bytes, write_stall: float = 60) -> None:
         self._request = request
         self._connection = connection
         self._chunked = False
         self.fixed = fixed
         self.write_stall = write_stall
-        # An HTTP/1.0 client may ask to keep the connection; none that matters does, and closing is always right.
-        self.keep_alive = request.version >= (1, 1) and request.keep_alive
+        self.keep_alive = request.keep_alive
         self.started = False
         self.ended = False
         self.events = False
@@ -147,7 +108,7 @@ class Answer:
         self.status = status
         if length is not None:
             headers += b"content-length: %d\r\n" % length
-        elif self._request.version >= (1, 1):
+        elif self._request.http11:
             self._chunked = True
             headers += b"transfer-encoding: chunked\r\n"
         else:
@@ -196,7 +157,7 @@ class Answer:
             waiting = self.unsent
             try:
                 async with asyncio.timeout(self.write_stall):
-                    await self._request.writer.drain()
+                    await self._connection.drain()
             except TimeoutError:
                 if self.unsent >= waiting:
                     self.abort()

@@ -11,9 +11,10 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from aiohttp import hdrs
-from aiohttp.web import BaseRequest, RequestPayloadError
+from aiohttp.web import RequestPayloadError
 
 from proxy.errors import ClientError, ClientGone
+from proxy.exchange.client import ClientRequest
 
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
@@ -32,7 +33,7 @@ def too_large(limit: int) -> ClientError:
     return ClientError(f"The request body is larger than {limit} bytes.", status=413, code="request_too_large")
 
 
-def check_json_type(request: BaseRequest) -> None:
+def check_json_type(request: ClientRequest) -> None:
     """Raises ClientError 415 for a content type that is not JSON.
 
     None at all is let pass, but not from a browser: there it is how a foreign page gets round asking first (CORS).
@@ -51,7 +52,7 @@ def check_json_type(request: BaseRequest) -> None:
     )
 
 
-def encoding(request: BaseRequest) -> str:
+def encoding(request: ClientRequest) -> str:
     """The body's Content-Encoding: gzip, deflate or none; raises ClientError 415 for any other."""
     given = request.headers.get(hdrs.CONTENT_ENCODING, "").strip().lower()
     if given in ("", "identity"):
@@ -61,18 +62,19 @@ def encoding(request: BaseRequest) -> str:
     raise ClientError(f"Content-Encoding {given[:40]!r} is not understood; gzip is.", status=415, code="unsupported_media_type")
 
 
-def say_continue(request: BaseRequest) -> None:
+def say_continue(request: ClientRequest) -> None:
     """Answers `Expect: 100-continue`; raises ClientError 417 for anything else that is expected (RFC 9110 §10.1.1)."""
     expected = request.headers.get(hdrs.EXPECT)
     if expected is None:
         return
     if expected.lower() != "100-continue":
         raise ClientError("Only `Expect: 100-continue` can be met.", status=417)
-    if request.transport is not None and request.version >= (1, 1):
-        request.transport.write(_CONTINUE)
+    transport = request.connection.transport
+    if transport is not None and request.http11:
+        transport.write(_CONTINUE)
 
 
-async def read_whole(request: BaseRequest, limits: BodyLimits) -> bytes:
+async def read_whole(request: ClientRequest, limits: BodyLimits) -> bytes:
     """The body, decompressed. Raises ClientError 400, 408, 413, 415, 417."""
     coding = encoding(request)
     length = request.headers.get(hdrs.CONTENT_LENGTH)
@@ -87,7 +89,7 @@ async def read_whole(request: BaseRequest, limits: BodyLimits) -> bytes:
     return inflate(body, coding, limits.size) if coding else body
 
 
-async def _collect(request: BaseRequest, limits: BodyLimits) -> bytes:
+async def _collect(request: ClientRequest, limits: BodyLimits) -> bytes:
     pieces: list[bytes] = []
     size = 0
     try:
@@ -102,7 +104,7 @@ async def _collect(request: BaseRequest, limits: BodyLimits) -> bytes:
     return b"".join(pieces)
 
 
-async def read_pieces(request: BaseRequest, idle: float) -> AsyncIterator[bytes]:
+async def read_pieces(request: ClientRequest, idle: float) -> AsyncIterator[bytes]:
     """The body as it comes, compressed or not. aiohttp's parser may wait for ever after a malformed chunk: each read has a deadline."""
     content = request.content
     while True:

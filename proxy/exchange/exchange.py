@@ -12,11 +12,11 @@ from time import monotonic
 from typing import Any, Protocol
 
 import msgspec
-from aiohttp.web import BaseRequest
 
 from proxy.errors import ClientError, ClientGone, ExchangeError, GatewayError, UpstreamError
-from proxy.exchange.answer import Answer, Connection
+from proxy.exchange.answer import Answer
 from proxy.exchange.attempt import Attempt
+from proxy.exchange.client import ClientRequest
 from proxy.exchange.heartbeat import Heartbeat
 from proxy.exchange.operation import Operation
 from proxy.exchange.request import BareRequest, Request, read_request
@@ -60,9 +60,9 @@ class Exchange:
         "_ask_target",
         "_attempt",
         "_heartbeat",
+        "_running",
         "_since",
         "_stopped",
-        "_task",
         "_trace",
         "answer",
         "asked",
@@ -76,9 +76,9 @@ class Exchange:
         "series",
     )
 
-    def __init__(self, rooms: Rooms, request: BaseRequest, connection: Connection, answer: Answer, record: Record) -> None:
+    def __init__(self, rooms: Rooms, request: ClientRequest, answer: Answer, record: Record) -> None:
         self.rooms = rooms
-        self.connection = connection
+        self.connection = request.connection
         self.answer = answer
         self.record = record
         self.asked: Request = BareRequest()
@@ -88,7 +88,7 @@ class Exchange:
         self._attempt: Asking | None = None
         self._heartbeat: Heartbeat | None = None
         self._stopped: ExchangeError | None = None
-        self._task: asyncio.Task[object] | None = None
+        self._running = False
         self._since = record.start
 
     async def run(self, operation: Operation, identifier: str, query: str, ask: Callable[[Exchange, TargetCall], Asking] = Attempt) -> None:
@@ -100,7 +100,7 @@ class Exchange:
         self.identifier = identifier
         self.query = query
         self._ask_target = ask
-        self._task = asyncio.current_task()
+        self._running = True
         try:
             await self._serve()
         except ExchangeError as error:
@@ -114,7 +114,7 @@ class Exchange:
             logger.exception("a request failed in our own hands (%s)", self.record.request_id)
             self.fail(GatewayError("The gateway failed to handle this request.", status=500, code="internal_error"))
         finally:
-            self._task = None
+            self._running = False
             if self._heartbeat is not None:
                 self._heartbeat.stop()
 
@@ -122,8 +122,8 @@ class Exchange:
         """Ends the exchange from outside, in whatever phase it is: with a status, or with an error event."""
         self._stopped = error
         self.answer.keep_alive = False
-        if self._task is not None:
-            self._task.cancel()
+        if self._running:
+            self.connection.interrupt()
 
     def prepared(self) -> None:
         """The upstream's request is ready: up to here the time was ours."""
@@ -149,7 +149,7 @@ class Exchange:
         request, record = self.request, self.record
         arrived = request.content.is_eof()
         began = monotonic()
-        self.asked = await read_request(request, self.operation, self.rooms.limits)
+        self.asked = await read_request(request, self.operation, self.query, self.rooms.limits)
         if not arrived:
             self._since += monotonic() - began  # the client took that long
         record.stream = self.asked.stream

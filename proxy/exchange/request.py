@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 from typing import Any, Protocol
+from urllib.parse import parse_qsl
 
 import msgspec
 from aiohttp import hdrs
-from aiohttp.web import BaseRequest
 
 from proxy.codecs.members import Members, MembersError
 from proxy.errors import ClientError
 from proxy.exchange.body import BodyLimits, check_json_type, encoding, read_pieces, read_whole, say_continue, too_large
+from proxy.exchange.client import ClientRequest
 from proxy.exchange.multipart import FieldFinder, boundary_of
 from proxy.exchange.operation import Operation
 from proxy.exchange.target import TargetCall
@@ -61,7 +62,7 @@ class Request(Protocol):
         ...
 
 
-async def read_request(request: BaseRequest, operation: Operation, limits: BodyLimits) -> Request:
+async def read_request(request: ClientRequest, operation: Operation, query: str, limits: BodyLimits) -> Request:
     """Reads as much as routing needs. Raises ClientError."""
     if operation.body == "json":
         check_json_type(request)
@@ -73,7 +74,7 @@ async def read_request(request: BaseRequest, operation: Operation, limits: BodyL
         return form
     bare = BareRequest()
     if operation.model == "query":
-        bare.model = _checked(request.query.get("model", ""))
+        bare.model = _checked(dict(parse_qsl(query)).get("model", ""))
     return bare
 
 
@@ -180,7 +181,7 @@ class FormRequest:
     single = True
     usage_wanted = False
 
-    def __init__(self, request: BaseRequest, limits: BodyLimits) -> None:
+    def __init__(self, request: ClientRequest, limits: BodyLimits) -> None:
         if encoding(request):
             raise ClientError("A form must not be compressed.", status=415, code="unsupported_media_type")
         self._request = request

@@ -69,7 +69,7 @@ class Fed:
         stream = mapping.open(context, writer)
         lane: Lane = Passed(stream, usage_wanted=False, shown=b'"m"') if mapping.passthrough else Translated(stream, writer)
         self.wire = Wire()
-        request = SimpleNamespace(version=(1, 1), keep_alive=True, method="POST", content=SimpleNamespace(is_eof=lambda: True))
+        request = SimpleNamespace(http11=True, keep_alive=True, method="POST", content=SimpleNamespace(is_eof=lambda: True))
         self.answer = Answer(cast(Any, request), cast(Any, self.wire), b"")
         call = SimpleNamespace(abort=lambda: None, pause=lambda: None, resume=lambda: None)
         self.relay = EventRelay(cast(Any, call), self.answer, Pace(None, None, None), lane, EVENT_STREAM)
