@@ -24,7 +24,7 @@ from proxy.exchange.faults import failed_inside, refused
 from proxy.exchange.inflate import Inflater
 from proxy.exchange.lanes import MISFIT, Lane, Passed, Translated
 from proxy.exchange.relay import ByteRelay, EventRelay, Relay
-from proxy.exchange.target import TargetCall
+from proxy.exchange.target import Headers, TargetCall
 from proxy.mapping.chunks import ChunkWriter
 from proxy.mapping.mappings import ResponseMapping
 from proxy.mapping.stream import StreamMapping
@@ -116,7 +116,7 @@ class Attempt:
         return refused(call.status, body, self._target, call.headers, self._context)
 
     async def _pass_on(self, call: Call) -> None:
-        headers = dict(call.headers)
+        headers = call.headers
         self._head += self._target.relay(call.headers)
         kind = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
         wanted, stream = self._exchange.operation.answer, self._target.operation.stream
@@ -217,7 +217,7 @@ class Attempt:
             message = "The upstream answered with something that is neither a stream nor JSON."
         return UpstreamError(message, kind="invalid")
 
-    async def _bytes(self, call: Call, headers: dict[bytes, bytes]) -> None:
+    async def _bytes(self, call: Call, headers: Headers) -> None:
         lines = self._head
         for name in (b"content-type", b"content-encoding", b"content-disposition"):
             if name in headers:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,8 +23,8 @@ from proxy.metrics import Metrics, Series
 from proxy.routing import Choice
 from proxy.upstream import Origin, header_line, request_line
 
-#: As a call has them: lower-cased name, value.
-Headers = Iterable[tuple[bytes, bytes]]
+#: As a call has them: value by lower-cased name.
+Headers = Mapping[bytes, bytes]
 #: The upstream's headers that reach the client beside a dialect's own and x-ratelimit-*.
 RELAYED = ("retry-after", "retry-after-ms", "x-should-retry", "openai-processing-ms")
 _RATE_LIMIT = b"x-ratelimit-"
@@ -99,7 +99,7 @@ class TargetCall:
     def relay(self, headers: Headers) -> bytes:
         """The lines of an upstream's headers that may reach the client, under our names."""
         lines = self.provider_line
-        for name, value in headers:
+        for name, value in headers.items():
             ours = self.relayed.get(name)
             if ours is not None:
                 lines += b"%b: %b\r\n" % (ours, value)

@@ -27,17 +27,15 @@ class AnswerReader:
     """Reads one answer after another from one connection; `begin` before each.
 
     status: 0 until the head is complete; then 200 to 599.
-    headers: (lower-cased name, value) in the order received, repeated names repeated.
+    headers: value by lower-cased name; those of a repeated name joined by commas (RFC 9110, 5.3).
     received: at least one byte came.
     complete: the last byte of the body came; `keep_alive` then says whether the connection can be used again.
-    keep_alive_timeout: seconds after which the upstream said it closes an idle connection, if it said so.
     fault: why this is not an HTTP answer, once that is clear; nothing more may be fed then.
     """
 
     __slots__ = (
-        "_chunked",
+        "_framed",
         "_informational",
-        "_length_known",
         "_limit",
         "_parser",
         "_pieces",
@@ -47,7 +45,6 @@ class AnswerReader:
         "fault",
         "headers",
         "keep_alive",
-        "keep_alive_timeout",
         "on_body",
         "received",
         "status",
@@ -63,14 +60,12 @@ class AnswerReader:
     def begin(self) -> None:
         """Forget the last answer; the next byte is the first of another."""
         self.status = 0
-        self.headers: list[tuple[bytes, bytes]] = []
+        self.headers: dict[bytes, bytes] = {}
         self.received = False
         self.complete = False
         self.keep_alive = False
-        self.keep_alive_timeout: int | None = None
         self.fault = ""
-        self._chunked = False
-        self._length_known = False
+        self._framed = False
         self._informational = 0
         self._quiet = 0
         self._room = self._limit
@@ -99,7 +94,14 @@ class AnswerReader:
     @property
     def ends_at_eof(self) -> bool:
         """The end of the connection is the end of this answer (RFC 9112, 6.3: neither length nor chunks)."""
-        return self.status != 0 and not self.complete and not self._length_known and not self._chunked
+        return self.status != 0 and not self.complete and not self._framed
+
+    @property
+    def keep_alive_timeout(self) -> int | None:
+        """Seconds after which the upstream said that it closes an idle connection, if it said so."""
+        hint = self.headers.get(b"keep-alive")
+        found = _KEEP_ALIVE_TIMEOUT.search(hint) if hint is not None else None
+        return int(found[1]) if found else None
 
     # ── httptools' callbacks ──
 
@@ -115,21 +117,18 @@ class AnswerReader:
             return  # a trailer: nobody reads them
         name = name.lower()
         value = value.rstrip()
-        self.headers.append((name, value))
-        if name == b"content-length":
-            self._length_known = True
-        elif name == b"transfer-encoding":
-            if self._chunked or value.lower() != b"chunked":
-                raise _RefusedError("a transfer coding other than chunked")
-            self._chunked = True
-        elif name == b"keep-alive" and (hint := _KEEP_ALIVE_TIMEOUT.search(value)):
-            self.keep_alive_timeout = int(hint[1])
+        before = self.headers.get(name)
+        self.headers[name] = value if before is None else b"%b, %b" % (before, value)
 
     def on_headers_complete(self) -> None:
         status = self._parser.get_status_code()
         if len(self.headers) > HEADER_COUNT:
             raise _RefusedError(f"more than {HEADER_COUNT} headers")
         if 200 <= status <= 599:
+            coding = self.headers.get(b"transfer-encoding")
+            if coding is not None and coding.lower() != b"chunked":
+                raise _RefusedError("a transfer coding other than chunked")
+            self._framed = coding is not None or b"content-length" in self.headers
             self.status = status
         elif status == 101 or not 100 <= status <= 199:
             raise _RefusedError(f"the status {status}")
@@ -141,8 +140,9 @@ class AnswerReader:
     def on_message_complete(self) -> None:
         if not self.status:  # an informational answer; the real one follows
             self.headers.clear()
-            self._chunked = self._length_known = False
             return
         self.complete = True
         # Chunks in HTTP/1.0 are a sign of a broken middleman: read them, but never use the connection again (RFC 9112, 6.1).
-        self.keep_alive = self._parser.should_keep_alive() and not (self._chunked and self._parser.get_http_version() != "1.1")
+        self.keep_alive = self._parser.should_keep_alive()
+        if self.keep_alive and b"transfer-encoding" in self.headers:
+            self.keep_alive = self._parser.get_http_version() == "1.1"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import TYPE_CHECKING, Protocol
 
 from ..errors import UpstreamError
@@ -39,7 +39,7 @@ class Sink(Protocol):
 class Call:
     """One request on one connection. Whoever has one ends it with `abort`, which does nothing when the answer is whole.
 
-    status: of the answer, 200 to 599; 0 until the head is there. headers: (lower-cased name, value) as received.
+    status: of the answer, 200 to 599; 0 until the head is there. headers: value by lower-cased name.
     reused: the connection had carried another call before.
     """
 
@@ -79,7 +79,7 @@ class Call:
         self._complete = False
         self._error: UpstreamError | None = None
         self.status = 0
-        self.headers: list[tuple[bytes, bytes]] = []
+        self.headers: Mapping[bytes, bytes] = {}
         self.reused = False
 
     # ── the request ──
@@ -248,6 +248,10 @@ class Call:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
+    def expired(self) -> None:
+        if self._waiter is not None and not self._waiter.done():  # else what was waited for has come
+            self._fail(self._timeout())
+
     # ── inside ──
 
     def _take_backlog(self) -> list[bytes]:
@@ -260,7 +264,8 @@ class Call:
     async def _wait(self, deadline: float) -> None:
         """Sleep until something changes; at the deadline the call fails. A cancelled wait closes the connection."""
         self._waiter = self._loop.create_future()
-        timer = self._loop.call_at(deadline, self._expire)
+        if self._connection is not None:
+            self._connection.watch.arm_at(deadline)
         try:
             await self._waiter
         except asyncio.CancelledError:
@@ -268,11 +273,6 @@ class Call:
             raise
         finally:
             self._waiter = None
-            timer.cancel()
-
-    def _expire(self) -> None:
-        if self._waiter is not None and not self._waiter.done():  # else what was waited for came in the same turn of the loop
-            self._fail(self._timeout())
 
     def _timeout(self, *, unprocessed: bool = False) -> UpstreamError:
         return UpstreamError("The upstream did not answer in time.", status=504, kind="timeout", unprocessed=unprocessed)

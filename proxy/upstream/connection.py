@@ -7,6 +7,7 @@ from typing import Protocol, cast
 
 from .answer import AnswerReader
 from .origin import Origin
+from .watch import Watch
 
 
 class Listener(Protocol):
@@ -30,9 +31,14 @@ class Listener(Protocol):
     def wake(self) -> None:
         """The transport takes more bytes again."""
 
+    def expired(self) -> None:
+        """What was waited for did not come by its deadline."""
+
 
 class Owner(Protocol):
     """Who keeps connections between calls: the pool."""
+
+    loop: asyncio.AbstractEventLoop
 
     def keep(self, connection: Connection) -> None:
         """The connection is free for another call."""
@@ -49,9 +55,10 @@ class Connection(asyncio.Protocol):
     sent: the request has been written to its end (it may still be in the transport's buffer).
     full: the transport asks to write no more for now.
     expires: while idle, the loop's time after which it is not used again.
+    watch: the deadline of what its calls wait for, one after another; one timer for them all.
     """
 
-    __slots__ = ("_call", "_owner", "_paused", "answer", "expires", "full", "origin", "sent", "transport", "used")
+    __slots__ = ("_call", "_owner", "_paused", "answer", "expires", "full", "origin", "sent", "transport", "used", "watch")
 
     def __init__(self, owner: Owner, origin: Origin, head_limit: int) -> None:
         self._owner = owner
@@ -64,6 +71,7 @@ class Connection(asyncio.Protocol):
         self.sent = False
         self.transport: asyncio.Transport
         self.used = False
+        self.watch = Watch(owner.loop, self._expired)
 
     def start(self, call: Listener, message: tuple[bytes, ...], *, whole: bool) -> None:
         """Write a request, or the first part of one; `call` is told of its answer."""
@@ -124,6 +132,7 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         call, self._call = self._call, None
+        self.watch.cancel()
         self._owner.forget(self)
         if call is None:
             return
@@ -139,6 +148,10 @@ class Connection(asyncio.Protocol):
         self.full = False
         if self._call is not None:
             self._call.wake()
+
+    def _expired(self) -> None:
+        if self._call is not None:
+            self._call.expired()
 
     def _finish(self, call: Listener) -> None:
         self._call = None

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable
+from collections.abc import Mapping
 
 from ..errors import UpstreamError
 
 _GZIP = 16 + zlib.MAX_WBITS
 
 
-def decode_body(headers: Iterable[tuple[bytes, bytes]], body: bytes, limit: int) -> bytes:
+def decode_body(headers: Mapping[bytes, bytes], body: bytes, limit: int) -> bytes:
     """The body without its Content-Encoding: gzip, deflate or identity.
 
     `headers` have lower-cased names. Raises UpstreamError: protocol for a coding that is not known, for bytes that are not what they
     say and for more than `limit` decoded bytes; truncated when the encoded data stops before its end (a length that fits proves nothing).
     """
-    codings = [coding.strip().lower() for name, value in headers if name == b"content-encoding" for coding in value.split(b",")]
-    codings = [coding for coding in codings if coding not in (b"", b"identity")]
-    if not codings or not body:
+    given = headers.get(b"content-encoding")
+    if given is None or not body:
+        return body
+    codings = [coding for coding in (coding.strip().lower() for coding in given.split(b",")) if coding not in (b"", b"identity")]
+    if not codings:
         return body
     if codings in ([b"gzip"], [b"x-gzip"]):
         return _inflate(body, _GZIP, limit)

@@ -41,7 +41,7 @@ async def test_a_whole_answer(pool: Pool) -> None:
     async with Upstream([request, answer(b'{"ok":1}', b"X-Request-Id: r1"), hang]) as upstream:
         call, body = await exchange(pool, origin_of(upstream))
         assert (call.status, body, call.reused) == (200, b'{"ok":1}', False)
-        assert call.headers == [(b"x-request-id", b"r1"), (b"content-length", b"8")]
+        assert call.headers == {b"x-request-id": b"r1", b"content-length": b"8"}
         assert upstream.requests == [HEAD + b"content-length: 13\r\n\r\n" + BODY]
 
 
@@ -270,7 +270,7 @@ async def test_an_answer_in_the_very_turn_of_its_deadline(pool: Pool) -> None:
         await soon((await upstream.peer()).asked)
         assert call._connection is not None
         asyncio.get_running_loop().call_soon(call._connection.data_received, answer(b"ok"))
-        asyncio.get_running_loop().call_soon(call._expire)
+        asyncio.get_running_loop().call_soon(call.expired)
         await waiting
         assert (call.status, await call.read(10, 1)) == (200, b"ok")
 
