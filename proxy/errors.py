@@ -3,7 +3,7 @@
     SamewireError
     ├── ConfigError              a configuration that cannot be used; carries all its diagnostics
     └── ExchangeError            one request that fails; carries status, type, code, param, headers
-        ├── ClientError          the client's: 400 401 404 405 413 415
+        ├── ClientError          the client's: 400 401 404 405 408 413 415 417 431
         │   └── ClientGone       the client left; nobody reads an answer (logged as 499)
         ├── UpstreamError        the upstream's: its own status, or 502, or 504; `kind` labels the metric
         └── GatewayError         ours: 500, 503

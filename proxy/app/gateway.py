@@ -63,8 +63,6 @@ class Gateway:
     async def _dispatch(self, serving: Serving, exchange: Exchange, request: ClientRequest) -> None:
         """Raises ExchangeError for what is refused before it is asked of anybody."""
         answer, record = exchange.answer, exchange.record
-        if not request.http11 and hdrs.TRANSFER_ENCODING in request.headers:
-            raise ClientError("HTTP/1.0 knows no Transfer-Encoding.", code="invalid_http")
         target = request.target
         if request.method == hdrs.METH_OPTIONS:
             methods = serving.urls.methods(target)

@@ -1,6 +1,6 @@
 """aiohttp's low-level server with what a gateway needs of it: back-pressure told to the stream, faults as JSON.
 
-One minor version of aiohttp is pinned: this file alone builds on the inside of its RequestHandler.
+One minor version of aiohttp is pinned: this file and arriving.py alone build on the inside of its RequestHandler.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from aiohttp.http import RawRequestMessage, StreamWriter
 from aiohttp.streams import StreamReader
 from aiohttp.web_protocol import ERROR
 
+from proxy.app.arriving import Arriving
 from proxy.errors import ClientError
 from proxy.exchange.answer import Answer
 from proxy.exchange.client import ClientRequest, Flow
@@ -32,7 +33,7 @@ KEEPALIVE_TIMEOUT = 75
 Handler = Callable[[ClientRequest], Awaitable[bool]]
 
 
-class ClientConnection(web.RequestHandler):
+class ClientConnection(Arriving):
     """One client's connection. `busy`: a request is being served; `flow` is told when the client reads slowly; `peer`: its address, if any.
 
     One task serves a connection's requests, one after another. aiohttp's own loop starts another task for each.
@@ -40,8 +41,8 @@ class ClientConnection(web.RequestHandler):
 
     __slots__ = ("_head_deadline", "_serve", "busy", "flow", "peer")
 
-    def __init__(self, server: Server, **options: Any) -> None:
-        super().__init__(server, **options)
+    def __init__(self, server: Server, header_limit: int, **options: Any) -> None:
+        super().__init__(server, header_limit, **options)
         self._serve = server.serve
         self._head_deadline: asyncio.TimerHandle | None = None
         self.busy = False
@@ -63,39 +64,24 @@ class ClientConnection(web.RequestHandler):
         """Serves one request after another until the connection is not to be kept. Cancelled when the client goes."""
         try:
             while not self._force_close and not self._close:
-                message, content = await self._next_message()
+                message, content = await self.next_message()
                 if not await self._answer(message, content):
                     break
                 self._wait_for_another()
         finally:
             self.force_close()
 
-    async def _next_message(self) -> tuple[object, StreamReader]:
-        if not self._messages:
-            self._waiter = self._loop.create_future()
-            try:
-                await self._waiter
-            finally:
-                self._waiter = None
-        message, content = self._messages.popleft()
-        if self._parser is not None:
-            self._parser.message_consumed()
-        if self._buffer_paused and len(self._messages) <= self._msg_queue_resume_size:
-            self._resume_reading_if_drained()
-        return message, content
-
-    async def _answer(self, message: object, content: StreamReader) -> bool:
+    async def _answer(self, message: RawRequestMessage | ClientError, content: StreamReader) -> bool:
         """Has one request answered. Returns whether the connection can serve another."""
         self._has_spoken()
-        if not isinstance(message, RawRequestMessage):  # aiohttp's note of bytes that its parser refused
-            self._refuse(content)
+        if isinstance(message, ClientError):
+            self._refuse(message, content)
+            await self._part()
             return False
         self.busy = True
         try:
             request = ClientRequest(self, message, content)
             keep = await self._serve(request)
-            if self._upgraded:
-                await self._keep_to_http(request)
             if not content.is_eof():
                 await self._linger(content)
             return keep and content.is_eof()
@@ -117,11 +103,18 @@ class ClientConnection(web.RequestHandler):
         if self._keepalive_handle is None:
             self._keepalive_handle = self._loop.call_at(self._next_keepalive_close_time, self._process_keepalive)
 
-    def _refuse(self, content: StreamReader) -> None:
-        """Answers what is not HTTP, in the envelope. aiohttp's own sentence would show the client's bytes, so it is not used."""
+    def _refuse(self, error: ClientError, content: StreamReader) -> None:
+        """Answers what is not HTTP, in the envelope."""
         request = ClientRequest(self, ERROR, content)
         answer = Answer(request, self, b"x-request-id: %b\r\n" % request_id(request.headers).encode())
-        answer.fail(ClientError("This is not a valid HTTP/1.1 request.", code="invalid_http"))
+        answer.fail(error)
+
+    async def _part(self) -> None:
+        """Closes so that the client gets to see the answer: what still comes is read and dropped for a while (RFC 9112 §9.6)."""
+        self._close = True
+        if self.transport is not None:
+            self.transport.write_eof()
+            await asyncio.sleep(self._lingering_time)  # cancelled when the client goes
 
     async def _linger(self, content: StreamReader) -> None:
         """Reads a little more of a body that was refused, so that the client gets to see why."""
@@ -131,10 +124,6 @@ class ClientConnection(web.RequestHandler):
                     await content.readany()
         except (TimeoutError, ConnectionError, web.RequestPayloadError):
             return
-
-    async def _keep_to_http(self, request: ClientRequest) -> None:
-        """aiohttp's parser stops at what asks for an upgrade. Where nobody took it, it has to go on with what follows."""
-        await self.finish_response(request.for_aiohttp(), cast("web.StreamResponse", _Sent()), None)
 
     # ── for the exchange ──
 
@@ -164,21 +153,6 @@ class ClientConnection(web.RequestHandler):
         if self.flow is not None:
             self.flow.resume()
 
-    def resume_reading(self, resume_parser: bool = True) -> None:
-        # aiohttp calls this after each read of a body, paused or not, and then feeds its parser nothing.
-        if self._reading_paused:
-            super().resume_reading(resume_parser)
-
-
-class _Sent:
-    """What aiohttp takes for a response; it is written already."""
-
-    async def prepare(self, request: object) -> None:
-        """Nothing: the head is written."""
-
-    async def write_eof(self) -> None:
-        """Nothing: the body is written."""
-
 
 class Server(web.Server):
     """Makes a ClientConnection of each accepted socket; `serve` answers one request, and is cancelled when the client goes."""
@@ -197,11 +171,10 @@ class Server(web.Server):
     def __call__(self) -> web.RequestHandler:
         return ClientConnection(
             self,
+            self._header_limit,
             loop=self._loop,
             keepalive_timeout=KEEPALIVE_TIMEOUT,
             access_log=None,
             auto_decompress=False,
             lingering_time=LINGERING_TIME,
-            max_line_size=self._header_limit,  # aiohttp's own 8190 is too little: some clients send more in one field
-            max_field_size=self._header_limit,
         )

@@ -1,4 +1,4 @@
-"""The parts of aiohttp that are not documented and that proxy/app/server.py builds on: an upgrade that moves one is told here."""
+"""The undocumented parts of aiohttp that proxy/app/server.py and arriving.py build on: an upgrade that moves one is told here."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ SLOTS = {
     "_keepalive_handle": "the timer of an idle connection",
     "_keepalive_timeout": "its seconds",
     "_next_keepalive_close_time": "when it may close the connection",
+    "_message_tail": "what came behind a request for an upgrade",
     "_lingering_time": "seconds that a refused body is read on",
-    "_msg_queue_resume_size": "how few waiting requests let the socket be read again",
 }
 INHERITED = {
     "_loop": "the event loop",
@@ -34,9 +34,10 @@ INHERITED = {
 }
 METHODS = {
     "start": "the coroutine of the connection's one task; overridden",
-    "finish_response": "sets the parser going again after an upgrade that nobody took",
     "force_close": "closes the transport and cancels the waiter",
     "_process_keepalive": "closes a connection that has been idle for too long",
+    "_pause_transport_reading": "stops reading the socket, for whatever reason; overridden",
+    "pause_reading": "called when a body's reader is full; overridden",
     "_resume_reading_if_drained": "reads the socket again when few requests wait",
     "_drain_helper": "waits until the transport takes more",
 }

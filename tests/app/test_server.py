@@ -149,7 +149,6 @@ NOT_HTTP = [
     b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: -1\r\n\r\n",
     b"POST /v1/chat/completions HTTP/1.1\r\nhost : x\r\n\r\n",
     b"POST /v1/chat/completions HTTP/1.0\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
-    b"GET / HTTP/1.1\r\nhost: x\r\nx: " + b"a" * 70000 + b"\r\n\r\n",
 ]
 
 

@@ -1,0 +1,1 @@
+"""What clients do wrong, and what becomes of it."""
