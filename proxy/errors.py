@@ -81,6 +81,9 @@ class ExchangeError(SamewireError):
     """One request failed. `message` is one clear sentence, fit for the client; `detail` is for the operator's log only.
 
     What names a host, or comes from the system or a library, is a detail.
+
+    `reason`: a word of `proxy.config.policy.REASONS` where more is known than kind and status tell, or where another target may
+    do what this one cannot.
     """
 
     message: str
@@ -90,6 +93,7 @@ class ExchangeError(SamewireError):
     param: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     detail: str = ""
+    reason: str = ""
 
     blame: ClassVar[Blame] = "gateway"
 

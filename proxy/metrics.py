@@ -11,12 +11,14 @@ from __future__ import annotations
 import asyncio
 import platform
 from bisect import bisect_left
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Literal, Protocol
 
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4, CollectorRegistry, Gauge, GCCollector, Info, ProcessCollector, generate_latest
 from prometheus_client.utils import floatToGoString
 
-from proxy.record import Record, Usage
+from proxy.config.policy import REASONS
+from proxy.record import Failed, Record, Usage
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 
@@ -31,6 +33,9 @@ _FIRST_TOKEN = (0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75
 _PER_TOKEN = (0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1, 2.5)
 _TOKENS = tuple(4**power for power in range(14))
 _OVERHEAD = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1)
+
+#: Values of labels, and a figure.
+Reading = tuple[tuple[str, ...], float]
 
 _number: Callable[[float], str] = floatToGoString
 
@@ -51,6 +56,12 @@ class Histogram:
     def add(self, value: float) -> None:
         self.counts[bisect_left(self.bounds, value)] += 1
         self.total += value
+
+
+class _Metric(Protocol):
+    """One metric of the text: its head, then what belongs to one moment in one list."""
+
+    def lines(self) -> Iterator[list[str]]: ...
 
 
 class _Histograms:
@@ -156,13 +167,62 @@ class Series:
 
     def _count_troubles(self, record: Record) -> None:
         metrics = self._metrics
-        for provider, kind in record.failures:
-            labels = f"{_label('gen_ai_provider_name', provider)},{_label('kind', kind if kind in _KINDS else OTHER)}"
-            metrics.upstream_errors.add(labels)
+        for failed in record.failures:
+            self._count_failure(failed)
         if record.client_gone:
             metrics.disconnects.add(self._operation)
         if record.dropped:
             metrics.dropped.add(f"{self._operation},{self._provider}", len(record.dropped))
+
+    def _count_failure(self, failed: Failed) -> None:
+        metrics, provider = self._metrics, _label("gen_ai_provider_name", failed.provider)
+        if failed.kind:
+            metrics.upstream_errors.add(f"{provider},{_label('kind', failed.kind if failed.kind in _KINDS else OTHER)}")
+        reason = failed.reason if failed.reason in REASONS else OTHER
+        metrics.failed_attempts.add(f"{provider},{_label('outcome', reason)}")
+        if failed.set_aside:
+            metrics.ejections.add(f"{provider},{_label('reason', reason)}")
+        if failed.risked:
+            metrics.risked.add(provider)
+
+    @property
+    def ended_well(self) -> int:
+        """Requests without an error."""
+        durations = self._durations.get("")
+        return sum(durations.counts) if durations else 0
+
+
+class _Attempts(_Counters):
+    """Attempts by outcome: those that failed are counted here; each request that ended well had one that did not."""
+
+    def __init__(self, series: Mapping[tuple[str, str, str, str], Series]) -> None:
+        super().__init__("samewire_attempts_total", "Upstream attempts by what came of them.")
+        self._series = series
+
+    def lines(self) -> Iterator[list[str]]:
+        well: dict[str, int] = {}
+        for (_, provider, _, _), series in list(self._series.items()):
+            if provider:
+                well[provider] = well.get(provider, 0) + series.ended_well
+        yield from super().lines()
+        for provider, count in well.items():
+            yield [f"{self._name}{{{_label('gen_ai_provider_name', provider)},{_label('outcome', 'ok')}}} {count}\n"]
+
+
+class _Table:
+    """One metric whose lines are read at a scrape."""
+
+    def __init__(self, name: str, kind: str, text: str, names: tuple[str, ...], read: Callable[[], Iterable[Reading]]) -> None:
+        self._head = f"# HELP {name} {text}\n# TYPE {name} {kind}\n"
+        self._name = name
+        self._names = names
+        self._read = read
+
+    def lines(self) -> Iterator[list[str]]:
+        yield [self._head]
+        for values, count in list(self._read()):
+            labels = ",".join(_label(name, value) for name, value in zip(self._names, values, strict=True))
+            yield [f"{self._name}{{{labels}}} {count}\n"]
 
 
 class Metrics:
@@ -187,6 +247,12 @@ class Metrics:
         self.upstream_errors = _Counters("samewire_upstream_errors_total", "Upstream attempts that failed.")
         self.disconnects = _Counters("samewire_client_disconnects_total", "Clients that left before their answer was whole.")
         self.dropped = _Counters("samewire_dropped_parameters_total", "Request parameters that the upstream has no place for.")
+        self.failed_attempts = _Attempts(self._series)
+        self.ejections = _Counters("samewire_ejections_total", "Targets and keys that were set aside, by what they failed of.")
+        self.risked = _Counters(
+            "samewire_maybe_processed_retries_total", "Requests asked of another although this provider may have worked on them."
+        )
+        self._tables: list[_Table] = []
         self._registry = CollectorRegistry()
         ProcessCollector(registry=self._registry)
         GCCollector(registry=self._registry)
@@ -202,9 +268,15 @@ class Metrics:
         """A gauge read at each scrape."""
         Gauge(name, text, registry=self._registry).set_function(read)
 
+    def table(
+        self, name: str, kind: Literal["gauge", "counter"], text: str, names: tuple[str, ...], read: Callable[[], Iterable[Reading]]
+    ) -> None:
+        """A metric with labels `names`, read at each scrape."""
+        self._tables.append(_Table(name, kind, text, names, read))
+
     def series(self, operation: str, provider: str, public_model: str, target_model: str) -> Series:
         """The series with these labels. `operation` and `provider` come from the configuration; "" is `_other`."""
-        key = (operation, provider, self._known(public_model), self._known(target_model))
+        key = (operation, provider, self.known(public_model), self.known(target_model))
         series = self._series.get(key)
         if series is None:
             names = ("gen_ai_operation_name", "gen_ai_provider_name", "gen_ai_request_model", "gen_ai_response_model")
@@ -224,7 +296,7 @@ class Metrics:
         """The text in pieces of some SLICE lines; counting may go on between them."""
         yield generate_latest(self._registry)
         lines: list[str] = []
-        metrics = (
+        metrics: tuple[_Metric, ...] = (
             self.duration,
             self.first_token,
             self.per_token,
@@ -233,6 +305,10 @@ class Metrics:
             self.upstream_errors,
             self.disconnects,
             self.dropped,
+            self.failed_attempts,
+            self.ejections,
+            self.risked,
+            *self._tables,
         )
         for metric in metrics:
             for more in metric.lines():
@@ -242,7 +318,8 @@ class Metrics:
                     lines = []
         yield "".join(lines).encode()
 
-    def _known(self, model: str) -> str:
+    def known(self, model: str) -> str:
+        """The name of a model as a label."""
         return model if model in self.models else OTHER
 
 

@@ -55,6 +55,17 @@ def _count(counts: object, name: str) -> int:
     return value if type(value) is int and 0 < value < _UNBELIEVABLE else 0
 
 
+class Failed(msgspec.Struct, kw_only=True):
+    """One attempt that failed, or that the gateway itself did not make (`kind` "")."""
+
+    provider: str  # OpenTelemetry's gen_ai.provider.name
+    name: str = ""  # the provider's, as routes.yaml says it
+    kind: str = ""  # UpstreamError's kind
+    reason: str = ""  # a word of proxy.config.policy.REASONS
+    set_aside: bool = False  # for this something is left alone for a while
+    risked: bool = False  # another was asked although this one may have worked on the request
+
+
 class Record(msgspec.Struct, kw_only=True):
     """One exchange. Moments are of one monotonic clock in seconds, 0 for what did not happen; "" is unknown or none."""
 
@@ -73,7 +84,7 @@ class Record(msgspec.Struct, kw_only=True):
     target: str = ""  # provider/model of the last attempt, as routes.yaml names them
     response_model: str = ""  # as the upstream answered
     attempts: int = 0
-    failures: list[tuple[str, str]] = []  # (provider, kind) of each attempt that failed; UpstreamError's kinds
+    failures: list[Failed] = []  # of each attempt that failed
 
     status: int = 0  # what the client got; 499 when it left before
     error_type: str = ""  # the envelope's `type`

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
@@ -10,6 +11,8 @@ from aiohttp import hdrs
 from proxy.app.keys import PROTOCOL_PREFIX
 from proxy.exchange.exchange import Exchange
 from proxy.exchange.target import TargetCall
+from proxy.record import Failed
+from proxy.routing import failure_of
 from proxy.websocket import RealtimeLimits, RealtimeOutcome, RealtimeUpstream, relay
 
 #: Seconds until an upstream must have accepted the upgrade, where no deadline for connecting is set.
@@ -49,7 +52,14 @@ class RealtimeAttempt:
             record.usage = outcome.usage
             if outcome.failure is not None:
                 exchange.blame(outcome.failure)
-                record.failures = [*record.failures, (target.provider.vendor, outcome.failure.kind)]
+                found = failure_of(outcome.failure, time.time())
+                failed = Failed(
+                    provider=target.provider.vendor,
+                    name=target.provider.name,
+                    kind=outcome.failure.kind,
+                    reason=found.reason if found else "",
+                )
+                record.failures = [*record.failures, failed]
             record.client_gone = outcome.client_gone
 
     def _upstream(self) -> RealtimeUpstream:

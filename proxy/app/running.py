@@ -15,10 +15,13 @@ from proxy.app.gateway import Gateway
 from proxy.app.pages import Readiness
 from proxy.app.server import Server
 from proxy.app.serving import Lasting, model_names, serving
+from proxy.app.standing import observe
 from proxy.config.model import Config
+from proxy.exchange.gate import Gates
 from proxy.exchange.operation import load_client_dialect
 from proxy.log import RequestLog
 from proxy.metrics import Metrics
+from proxy.routing import Standings
 from proxy.upstream import Pool
 
 _BACKLOG = 4096
@@ -77,7 +80,8 @@ async def start(config: Config) -> RunningServer:
     metrics = Metrics(__version__)
     metrics.models = frozenset(model_names(config))
     pool = Pool()
-    lasting = Lasting(load_client_dialect("openai"), metrics, pool, Readiness())
+    lasting = Lasting(load_client_dialect("openai"), metrics, pool, Readiness(), Standings(), Gates())
+    observe(metrics, lasting.standings, lasting.gates)
     target = settings.log.requests
     log = None if target == "off" else RequestLog(_DESCRIPTORS[target])
     gateway = Gateway(serving(config, lasting), lasting.readiness, metrics, log)

@@ -13,12 +13,13 @@ from proxy.app.pages import Page, Pages, Readiness
 from proxy.app.urls import Endpoint, Urls
 from proxy.config.model import Config
 from proxy.exchange.body import BodyLimits
+from proxy.exchange.gate import Gates
 from proxy.exchange.operation import ClientDialect, Operation
 from proxy.exchange.rooms import Rooms
 from proxy.exchange.scrub import Scrubber, secrets_of
 from proxy.exchange.target import build
 from proxy.metrics import Metrics
-from proxy.routing import Router
+from proxy.routing import Router, Standings
 from proxy.upstream import Pool
 
 
@@ -30,6 +31,8 @@ class Lasting:
     metrics: Metrics
     pool: Pool
     readiness: Readiness
+    standings: Standings
+    gates: Gates
 
 
 @dataclass(frozen=True, slots=True, weakref_slot=True)
@@ -51,7 +54,7 @@ def serving(config: Config, lasting: Lasting) -> Serving:
     """Serves `config` with what is there already."""
     settings = config.server
     keys = Keys(config.keys)
-    router = Router(config.routes, partial(build, metrics=lasting.metrics))
+    router = Router(config.routes, partial(build, metrics=lasting.metrics, standings=lasting.standings, gates=lasting.gates))
     pages = Pages(router, lasting.metrics, lasting.readiness).all()
     rooms = Rooms(
         server=settings,

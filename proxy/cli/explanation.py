@@ -17,13 +17,14 @@ from proxy.codecs import DECODERS
 from proxy.config.model import Config, Route
 from proxy.dialect import trace_operation
 from proxy.errors import ClientError
+from proxy.exchange.gate import Gates
 from proxy.exchange.operation import Operation
 from proxy.exchange.request import JsonRequest
 from proxy.exchange.target import TargetCall, build
 from proxy.mapping.context import Context
 from proxy.mapping.tracing import Step
 from proxy.metrics import Metrics
-from proxy.routing import Choice, Resolution, Router
+from proxy.routing import Choice, Resolution, Router, Standings
 
 _SECRET = re.compile(r"authorization|cookie|.*(key|token|secret).*", re.IGNORECASE)
 #: Header lines that every HTTP client writes for itself.
@@ -55,7 +56,7 @@ def explain_request(config: Config, operation: Operation, body: bytes) -> Explai
         report["passed_over"] = list(_passed_over(config, operation.name, asked.model, resolution.route))
         choice = resolution.plans[0]
         report["target"] = {"provider": choice.target.provider.name, "model": choice.model, "dialect": choice.target.provider.dialect.name}
-        call = explained.call = _traced(build(choice, Metrics(__version__)), explained.steps)
+        call = explained.call = _traced(build(choice, Metrics(__version__), Standings(), Gates()), explained.steps)
         context = explained.context = call.context(int(time.time()), stream=asked.stream)
         explained.usage_wanted = asked.usage_wanted
         _prepare(asked, call, context, explained)

@@ -54,8 +54,8 @@ def _is_mapping(path: SpecPath) -> bool:
 
 
 def _is_key(path: SpecPath) -> bool:
-    """A provider's key: a variable that is not set switches the provider off."""
-    return len(path) == 3 and path[0] == "providers" and path[2] == "key"
+    """A provider's key: a variable that is not set switches the key off, and with the last one the provider."""
+    return path[:1] == ("providers",) and (path[2:] == ("key",) or (len(path) == 4 and path[2] == "keys"))
 
 
 def _is_text(path: SpecPath) -> bool:

@@ -1,6 +1,6 @@
 """What a configuration says, checked and resolved: frozen values that every other room reads.
 
-Defaults live here and nowhere else (the schema repeats them for editors; a test compares the two).
+Defaults live here and in `policy.py`, and nowhere else (the schema repeats them for editors; a test compares the two).
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from proxy.config.globs import Glob
+from proxy.config.policy import Causes, Concurrency, Cooldown, Failover, Order, Retry, Sticky
 from proxy.dialect import Dialect
 from proxy.errors import Diagnostic
 
@@ -114,6 +115,7 @@ class Provider:
     proxy: str | None = None
     tls: Tls = field(default_factory=Tls)
     credential: Credential = field(default_factory=lambda: Credential("none"))
+    spare: tuple[Credential, ...] = ()  # further keys of the same provider
     headers: tuple[tuple[str, str], ...] = ()  # names in lower case
     forward: tuple[str, ...] = ()  # client headers that go up besides the dialect's
     timeouts: Timeouts = field(default_factory=Timeouts)
@@ -121,6 +123,13 @@ class Provider:
     missing: tuple[str, ...] = ()
     demo: str | None = None
     vendor: str = ""  # OpenTelemetry's gen_ai.provider.name
+    cooldown: Cooldown = field(default_factory=Cooldown)
+    concurrency: Concurrency | None = None
+
+    @property
+    def credentials(self) -> tuple[Credential, ...]:
+        """All its keys, or the one that says that it has none."""
+        return (self.credential, *self.spare)
 
     @property
     def base_url(self) -> str:
@@ -143,18 +152,6 @@ class Provider:
 
 
 @dataclass(frozen=True, slots=True)
-class Failover:
-    """Which failures before the first byte let the next target try."""
-
-    kinds: frozenset[str] = frozenset({"connect", "tls", "timeout", "protocol", "truncated", "invalid", "stream"})
-    statuses: frozenset[int] = frozenset({429, *range(500, 600)})
-
-    def allows(self, kind: str, status: int) -> bool:
-        """For `UpstreamError.kind` and its status."""
-        return status in self.statuses if kind == "status" else kind in self.kinds
-
-
-@dataclass(frozen=True, slots=True)
 class Target:
     """A provider and the model name it knows; `model` None means: the name the client used."""
 
@@ -162,6 +159,7 @@ class Target:
     model: str | None = None
     weight: int = 1
     timeouts: Timeouts = field(default_factory=Timeouts)  # the provider's, with the route's changes
+    after: Causes = field(default_factory=Causes)  # not empty: asked only after one of these failures of another
 
     def model_for(self, public: str | None, parts: tuple[str, ...]) -> str | None:
         """The upstream's name for a request that names `public`, whose `*` stood for `parts`."""
@@ -179,7 +177,7 @@ class Route:
     pattern: Glob | None
     operations: tuple[Glob, ...] | None
     targets: tuple[Target, ...]
-    order: Literal["ordered", "weighted"] = "ordered"
+    order: Order = "ordered"
     members: Mapping[str, Any] = field(default_factory=dict)  # default, clamp, set: request field → template
     drop: tuple[str, ...] = ()  # request fields that never go up
     headers: tuple[tuple[str, str], ...] = ()
@@ -188,6 +186,8 @@ class Route:
     credential: Literal["provider", "client"] = "provider"
     reasoning_field: Literal["reasoning_content", "reasoning", "both"] = "reasoning_content"
     failover: Failover = field(default_factory=Failover)
+    retry: Retry = field(default_factory=Retry)
+    sticky: Sticky = field(default_factory=Sticky)
     implied: bool = False  # made by provider_prefix
     line: int = 0  # in the configuration file
 

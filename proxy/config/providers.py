@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from yaml.nodes import ScalarNode
 
@@ -15,6 +15,7 @@ from proxy.config.dialects import Shelf, Spec
 from proxy.config.files import DEMOS
 from proxy.config.model import Credential, Provider, State, Timeouts, Tls
 from proxy.config.overrides import OVERRIDES, overridden
+from proxy.config.policy import Concurrency, Cooldown
 from proxy.config.report import Report
 from proxy.dialect import Dialect
 from proxy.errors import ConfigError, SpecPath
@@ -56,7 +57,7 @@ class Providers:
         dialect = self.dialect(spec, name, entry, self.operations(name, state))
         if dialect is None:
             return None
-        auth = entry.get("auth", {"header": dialect.auth_header, "prefix": dialect.auth_prefix})
+        keys = _credentials(entry, entry.get("auth", {"header": dialect.auth_header, "prefix": dialect.auth_prefix}))
         return Provider(
             name,
             dialect,
@@ -68,22 +69,23 @@ class Providers:
             socket=self.file(entry.get("socket")),
             proxy=entry.get("proxy"),
             tls=tls,
-            credential=Credential(
-                "key" if "key" in entry else "none", auth["header"].lower(), auth.get("prefix", ""), entry.get("key", "").strip()
-            ),
+            credential=keys[0],
+            spare=tuple(keys[1:]),
             headers=lower_headers(entry),
             forward=tuple(header.lower() for header in entry.get("forward", ())),
             timeouts=Timeouts(**entry.get("timeouts", {})),
             state=state,
-            missing=self.missing.get((*path, "key"), ()),
+            missing=tuple(name for place in _key_places(entry, path) for name in self.missing.get(place, ())),
             demo=entry.get("demo"),
             vendor=entry.get("vendor") or (name if spec.name == "openai" else spec.provider or spec.name),
+            cooldown=Cooldown(**entry.get("cooldown", {})),
+            concurrency=_concurrency(entry.get("concurrency")),
         )
 
     def state(self, entry: Mapping[str, Any]) -> State:
         if "demo" in entry:
             return "demo"
-        return "no key" if "key" in entry and not entry["key"].strip() else "ready"
+        return "no key" if {"key", "keys"} & entry.keys() and not any(_secrets(entry)) else "ready"
 
     def operations(self, name: str, state: State) -> frozenset[str] | None:
         """What of the dialect is needed; None: all of it."""
@@ -149,7 +151,7 @@ class Providers:
     def demo(self, entry: Mapping[str, Any], path: SpecPath) -> BaseUrl | None:
         """Demo servers listen on loopback; their ports are known when they have started."""
         flavours = [folder.name for folder in DEMOS.iterdir() if (folder / "flavour.yaml").is_file()]
-        for key in ("base_url", "key", "socket", "proxy", "tls"):
+        for key in ("base_url", "key", "keys", "socket", "proxy", "tls"):
             if key in entry:
                 self.report.add((*path, key), "conflict", f"a demo provider has no {key}", f"remove {key}, or remove demo")
         if entry["demo"] in flavours:
@@ -174,9 +176,10 @@ class Providers:
 
     def secrets(self, entry: Mapping[str, Any], path: SpecPath) -> None:
         """Refuses a key that cannot stand in a header; warns of secrets that stand in the file itself."""
-        if not _HEADER_TEXT.fullmatch(entry.get("key", "").strip()):
-            self.report.add((*path, "key"), "wrong-value", "this key has characters that cannot stand in a header")
-        places = [(*path, "key")]
+        places = list(_key_places(entry, path))
+        for place, secret in zip(places, _secrets(entry), strict=True):
+            if not _HEADER_TEXT.fullmatch(secret):
+                self.report.add(place, "wrong-value", "this key has characters that cannot stand in a header")
         places += [(*path, "headers", header) for header in entry.get("headers", {}) if _SECRET_HEADER.fullmatch(header)]
         for place in places:
             _, node, found = self.report.document.find(place)
@@ -185,8 +188,31 @@ class Providers:
                 self.report.warn(place, "inline-secret", "a secret stands in this file for all to read", hint, length=len(node.value))
 
 
-def _credential(entry: Mapping[str, Any], auth: Mapping[str, str]) -> Credential:
-    return Credential("key" if "key" in entry else "none", auth["header"].lower(), auth.get("prefix", ""), entry.get("key", "").strip())
+def _secrets(entry: Mapping[str, Any]) -> list[str]:
+    """Every key; one whose variable is not set is empty."""
+    given = [*([entry["key"]] if "key" in entry else []), *entry.get("keys", ())]
+    return [secret.strip() for secret in given]
+
+
+def _key_places(entry: Mapping[str, Any], path: SpecPath) -> Iterator[SpecPath]:
+    if "key" in entry:
+        yield (*path, "key")
+    yield from ((*path, "keys", position) for position in range(len(entry.get("keys", ()))))
+
+
+def _credentials(entry: Mapping[str, Any], auth: Mapping[str, str]) -> list[Credential]:
+    """Each key once, but those whose variable is not set; at least one, which may say that there is none."""
+    header, prefix = auth["header"].lower(), auth.get("prefix", "")
+    secrets = list(dict.fromkeys(filter(None, _secrets(entry)))) or [""]
+    kind: Literal["key", "none"] = "key" if {"key", "keys"} & entry.keys() else "none"
+    return [Credential(kind, header, prefix, secret) for secret in secrets]
+
+
+def _concurrency(entry: int | Mapping[str, Any] | None) -> Concurrency | None:
+    """A number is short for `limit`."""
+    if entry is None:
+        return None
+    return Concurrency(**entry) if isinstance(entry, Mapping) else Concurrency(entry)
 
 
 def lower_headers(entry: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:

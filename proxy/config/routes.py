@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from proxy.config.globs import Glob
-from proxy.config.model import Failover, Provider, Route, Target
+from proxy.config.model import Provider, Route, Target
+from proxy.config.policy import CLASSES, REASONS, Causes, Failover, Order, Retry, Sticky
 from proxy.config.providers import lower_headers
 from proxy.config.report import Report
 from proxy.errors import SpecPath
 
 #: Two names for one thing: a rule about one is a rule about the other.
 _TWINS = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"}
-_KINDS = {
-    "connect": ("connect", "tls"),
-    "timeout": ("timeout",),
-    "broken": ("protocol", "truncated", "invalid", "stream"),
-}
-_CLASSES = {"4xx": range(400, 500), "5xx": range(500, 600)}
 _FILTERS = {"min": "at_least", "max": "at_most"}
 _POLICY = ("unsupported", "answer_model", "credential", "reasoning_field")
 
@@ -32,6 +27,7 @@ class Aim:
     model: str | None
     weight: int | None
     path: SpecPath
+    after: Causes = field(default_factory=Causes)
 
 
 def aims(entry: Mapping[str, Any], path: SpecPath) -> list[Aim]:
@@ -44,7 +40,7 @@ def aims(entry: Mapping[str, Any], path: SpecPath) -> list[Aim]:
 
 def _aim(given: Any, path: SpecPath) -> Aim:
     if isinstance(given, Mapping):
-        return Aim(given["provider"], given.get("model"), given.get("weight"), (*path, "provider"))
+        return Aim(given["provider"], given.get("model"), given.get("weight"), (*path, "provider"), _causes(given.get("after", ())))
     provider, slash, model = given.partition("/")
     return Aim(provider, model if slash and model else None, None, path)
 
@@ -68,16 +64,17 @@ class Routes:
         self.known_operations(globs, aimed, path)
         if targets is None:
             return []
-        weighted = any(aim.weight is not None for aim in aimed)
         route = Route(
             None,
             globs,
             targets,
-            order=entry.get("order", "weighted" if weighted else "ordered"),
+            order=self.order(entry, aimed, path),
             members=_members(entry),
             drop=_dropped(entry),
             headers=lower_headers(entry),
-            failover=_failover(entry["failover"]) if "failover" in entry else Failover(),
+            failover=_failover(entry.get("failover", {})),
+            retry=Retry(**entry.get("retry", {})),
+            sticky=_sticky(entry.get("sticky", {})),
             **{key: entry[key] for key in _POLICY if key in entry},
         )
         return [(place, replace(route, pattern=glob, line=self.line(place))) for glob, place in patterns]
@@ -93,8 +90,19 @@ class Routes:
                 self.report.add(aim.path, "unmatched-star", message)
             elif aim.provider in self.providers:
                 provider = self.providers[aim.provider]
-                built.append(Target(provider, aim.model, aim.weight or 1, replace(provider.timeouts, **timeouts)))
+                built.append(Target(provider, aim.model, aim.weight or 1, replace(provider.timeouts, **timeouts), aim.after))
         return tuple(built) if len(built) == len(aimed) else None
+
+    def order(self, entry: Mapping[str, Any], aimed: Sequence[Aim], path: SpecPath) -> Order:
+        """As it is said, or as the other keys imply it; and whether they fit together."""
+        implied: Order = "sticky" if "sticky" in entry else "weighted" if any(aim.weight is not None for aim in aimed) else "ordered"
+        order: Order = entry.get("order", implied)
+        if "sticky" in entry and order != "sticky":
+            self.report.add((*path, "order"), "conflict", f"sticky says who stays at which target, and order says {order}", "remove one")
+        if all(aim.after for aim in aimed):
+            message = "every target has `after`: there is none to ask first"
+            self.report.add(aimed[0].path, "conflict", message, "remove `after` from the first")
+        return order
 
     def known_operations(self, globs: tuple[Glob, ...] | None, aimed: Sequence[Aim], path: SpecPath) -> None:
         """Each pattern names at least one operation of a target."""
@@ -181,7 +189,18 @@ def _dropped(entry: Mapping[str, Any]) -> tuple[str, ...]:
     return (*entry.get("drop", ()), *(_TWINS[name] for name in fields if name in _TWINS and _TWINS[name] not in fields))
 
 
-def _failover(causes: Sequence[str | int]) -> Failover:
-    kinds = (kind for cause in causes for kind in _KINDS.get(str(cause), ()))
-    statuses = (status for cause in causes for status in (_CLASSES.get(str(cause), ()) if isinstance(cause, str) else (cause,)))
-    return Failover(frozenset(kinds), frozenset(statuses))
+def _failover(entry: Sequence[str | int] | Mapping[str, Any]) -> Failover:
+    """A list is short for `on`."""
+    given = entry if isinstance(entry, Mapping) else {"on": entry}
+    return Failover(**{**given, "on": _causes(given["on"])} if "on" in given else given)
+
+
+def _causes(words: Sequence[str | int]) -> Causes:
+    statuses = (status for word in words for status in ((word,) if isinstance(word, int) else CLASSES.get(word, ())))
+    return Causes(frozenset(word for word in words if isinstance(word, str) and word in REASONS), frozenset(statuses))
+
+
+def _sticky(entry: Mapping[str, Sequence[str]]) -> Sticky:
+    """A header alone leaves the body alone."""
+    headers = tuple(header.lower() for header in entry.get("headers", ()))
+    return Sticky(headers, tuple(entry.get("fields", () if headers else Sticky().fields)))

@@ -65,7 +65,7 @@ class Attempt:
         self._target = target
         self._context = target.context(int(time.time()), stream=exchange.asked.stream)
         self._deadline = 0.0
-        self._head = b""
+        self._head = exchange.tried
         self.answered = 0.0
         self.amount = 0
         self.usage: dict[str, Any] | None = None
@@ -75,7 +75,7 @@ class Attempt:
         exchange, target = self._exchange, self._target
         if exchange.asked.stream and target.operation.stream is None:
             message = f"The model `{target.choice.public}` does not stream {target.choice.operation}."
-            raise ClientError(message, param="stream", code="unsupported_parameter")
+            raise ClientError(message, param="stream", code="unsupported_parameter", reason="unsupported")
         lines, body, dropped = exchange.asked.prepare(target, self._context)
         if dropped:
             self._report(dropped)
@@ -100,10 +100,10 @@ class Attempt:
         names = ", ".join(dropped)
         if self._target.choice.route.unsupported == "reject":
             message = f"This model cannot serve the parameter {names}."
-            raise ClientError(message, param=dropped[0], code="unsupported_parameter")
+            raise ClientError(message, param=dropped[0], code="unsupported_parameter", reason="unsupported")
         self._exchange.record.dropped = dropped
         shown = names.encode("ascii", "replace").translate(None, _CONTROL)
-        self._head = b"x-samewire-dropped: %b\r\n" % shown[:1000]
+        self._head += b"x-samewire-dropped: %b\r\n" % shown[:1000]
 
     async def _refusal(self, call: Call) -> UpstreamError:
         """What an error's body says, if that can be had at all."""

@@ -13,19 +13,21 @@ from typing import Any, Protocol
 
 import msgspec
 
+from proxy.config.model import Route
 from proxy.errors import ClientError, ClientGone, ExchangeError, GatewayError, UpstreamError
 from proxy.exchange.answer import Answer
 from proxy.exchange.attempt import Attempt
 from proxy.exchange.client import ClientRequest
 from proxy.exchange.heartbeat import Heartbeat
 from proxy.exchange.operation import Operation
+from proxy.exchange.recovery import Recovery
 from proxy.exchange.request import BareRequest, Request, read_request
 from proxy.exchange.rooms import Rooms
 from proxy.exchange.target import TargetCall
 from proxy.exchange.trace import trace_headers
 from proxy.metrics import Series
 from proxy.record import Record, Usage
-from proxy.routing import Resolution
+from proxy.routing import Resolution, first
 from proxy.upstream import header_line
 
 logger = logging.getLogger(__name__)
@@ -54,7 +56,10 @@ class Asking(Protocol):
 
 
 class Exchange:
-    """One request on its way. `record` is filled as things happen; `series` is where it counts, once a target is known."""
+    """One request on its way. `record` is filled as things happen; `series` is where it counts, once a target is known.
+
+    `tried`: header lines about attempts that failed.
+    """
 
     __slots__ = (
         "_ask_target",
@@ -74,6 +79,7 @@ class Exchange:
         "request",
         "rooms",
         "series",
+        "tried",
     )
 
     def __init__(self, rooms: Rooms, request: ClientRequest, answer: Answer, record: Record) -> None:
@@ -83,6 +89,7 @@ class Exchange:
         self.record = record
         self.asked: Request = BareRequest()
         self.series: Series | None = None
+        self.tried = b""
         self.request = request
         self._trace = b""
         self._attempt: Asking | None = None
@@ -165,25 +172,52 @@ class Exchange:
         await self._ask_in_turn(resolution)
 
     async def _ask_in_turn(self, resolution: Resolution[TargetCall]) -> None:
-        """The next target is asked only while nothing has reached the client, and only for what the route calls a reason."""
-        targets = resolution.order()
-        for target in targets:
-            try:
-                await self._ask(target)
-                return
-            except UpstreamError as error:
-                self.record.failures = [*self.record.failures, (target.provider.vendor, error.kind)]
-                final = target is targets[-1] or self.answer.started or not self.asked.repeatable
-                if final or not resolution.route.failover.allows(error.kind, error.status):
-                    raise
-                self._since = monotonic()
+        """Asks the best target; what a failure leads to is another matter."""
+        target = resolution.only
+        if target is None:
+            now = monotonic()
+            target = first(resolution, self.known_by(resolution.route), now)
+            target.standing.take(now, target.provider.cooldown.seconds)
+        try:
+            await self.ask(target)
+        except ExchangeError as error:
+            await Recovery(self, resolution).run(target, error)
+        else:
+            if target.standing.ailing:
+                target.standing.succeeded(self.record.start)
 
-    async def _ask(self, target: TargetCall) -> None:
-        record = self.record
-        record.attempts += 1
+    def known_by(self, route: Route) -> bytes | None:
+        """What this request's client is told from others by, where that decides about its target."""
+        if route.order != "sticky":
+            return None
+        for header in route.sticky.headers:
+            if value := self.request.headers.get(header):
+                return value.encode("utf-8", "surrogateescape")
+        members = (self.asked.member(name) for name in route.sticky.fields)
+        return next((raw for raw in members if raw not in (None, b"null", b'""')), None)
+
+    async def ask(self, target: TargetCall) -> None:
+        """Asks one target. Raises ExchangeError."""
+        record, gate = self.record, target.gate
         record.provider = target.provider.vendor
         record.target = target.name
         self.series = target.series
+        if record.failures:
+            self._since = monotonic()
+        if gate is not None and not gate.try_enter():
+            began = monotonic()
+            await gate.enter()
+            self._since += monotonic() - began
+        record.attempts += 1
+        target.standing.target.load += 1
+        try:
+            await self._attempt_at(target)
+        finally:
+            target.standing.target.load -= 1
+            if gate is not None:
+                gate.leave()
+
+    async def _attempt_at(self, target: TargetCall) -> None:
         self._attempt = attempt = self._ask_target(self, target)
         total = target.timeouts.total
         if total is None:

@@ -29,7 +29,7 @@ _TYPES = {
 def reported(
     report: Mapping[str, Any], *, status: int = 502, headers: Mapping[str, str] | None = None, kind: str = "stream"
 ) -> UpstreamError:
-    """A failure as a dialect's rules read it: message, type, code, param, status, retry_after, as far as they are told.
+    """A failure as a dialect's rules read it: message, type, code, param, status, reason, retry_after, as far as they are told.
 
     One that names its status is as good as an answer with that status.
     """
@@ -49,6 +49,7 @@ def reported(
         param=_text(report.get("param")) or None,
         headers=headers,
         kind=kind,
+        reason=_text(report.get("reason")),
     )
 
 

@@ -57,6 +57,10 @@ class Request(Protocol):
         """Bytes of the body as far as they are held."""
         ...
 
+    def member(self, name: str) -> bytes | None:
+        """A top-level member of a JSON body, as it is written."""
+        ...
+
     def prepare(self, target: TargetCall, context: Context) -> tuple[bytes, Body, tuple[str, ...]]:
         """Header lines about the body, the body, the parameters it could not carry. Raises ClientError."""
         ...
@@ -87,6 +91,9 @@ class BareRequest:
     usage_wanted = False
     repeatable = True
     size = 0
+
+    def member(self, name: str) -> bytes | None:
+        return None
 
     def prepare(self, target: TargetCall, context: Context) -> tuple[bytes, Body, tuple[str, ...]]:
         return b"", b"", ()
@@ -119,6 +126,9 @@ class JsonRequest:
     def size(self) -> int:
         return len(self._body)
 
+    def member(self, name: str) -> bytes | None:
+        return self._members.get(name)
+
     @property
     def single(self) -> bool:
         return self._members.get("n") in (None, b"null", b"1")
@@ -140,7 +150,7 @@ class JsonRequest:
             body, dropped = mapping(self._edited(target, context), context)
             return JSON_LINE, _encode(body), dropped
         except Rejected as rejection:
-            raise ClientError(rejection.message, param=rejection.param, code="unsupported_parameter") from None
+            raise ClientError(rejection.message, param=rejection.param, code="unsupported_parameter", reason="unsupported") from None
         except msgspec.DecodeError as error:
             raise ClientError(f"The body is not valid JSON: {error}.", code="invalid_json") from None
         except RecursionError:
@@ -201,6 +211,9 @@ class FormRequest:
     def size(self) -> int:
         return len(self._held)
 
+    def member(self, name: str) -> bytes | None:
+        return None
+
     async def find_model(self, operation: Operation) -> None:
         """Reads on until the field is there; a form that begins with its file is held until then, up to the limit for bodies."""
         async for piece in self._rest:
@@ -218,7 +231,8 @@ class FormRequest:
 
     def prepare(self, target: TargetCall, context: Context) -> tuple[bytes, Body, tuple[str, ...]]:
         if target.operation.request is not None:
-            raise ClientError(f"{target.choice.operation} cannot be translated for this model.", code="unsupported_operation")
+            message = f"{target.choice.operation} cannot be translated for this model."
+            raise ClientError(message, code="unsupported_operation", reason="unsupported")
         content_type = self._request.headers.get(hdrs.CONTENT_TYPE, "")
         return f"content-type: {content_type}\r\n".encode("utf-8", "surrogateescape"), self._pieces(target), ()
 

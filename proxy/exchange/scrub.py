@@ -19,8 +19,8 @@ _TELLING = re.compile(r"authorization|cookie|.*(key|token|secret)|sig|code", re.
 
 
 def secrets_of(provider: Provider, routes: Iterable[Route]) -> Iterator[str]:
-    """All that a provider is sent and nobody may be shown: its key, and what stands in headers and parameters with telling names."""
-    yield provider.credential.secret
+    """All that a provider is sent and nobody may be shown: its keys, and what stands in headers and parameters with telling names."""
+    yield from (credential.secret for credential in provider.credentials)
     named = [*provider.headers, *parse_qsl(provider.query), *(header for route in routes for header in route.headers)]
     yield from (value.rpartition(" ")[2] for name, value in named if _TELLING.fullmatch(name))
 

@@ -13,6 +13,7 @@ from proxy import __version__
 from proxy.config.model import Provider, Route, Timeouts
 from proxy.dialect import Address, Dialect, DialectOperation
 from proxy.errors import ClientError
+from proxy.exchange.gate import Gate, Gates
 from proxy.exchange.pace import Pace
 from proxy.exchange.scrub import long_enough, scrubbed, secrets_of
 from proxy.mapping.code import Pieces
@@ -20,7 +21,7 @@ from proxy.mapping.context import Context
 from proxy.mapping.faults import Faults
 from proxy.mapping.mappings import MemberMapping, compile_members
 from proxy.metrics import Metrics, Series
-from proxy.routing import Choice
+from proxy.routing import Choice, Standing, Standings
 from proxy.upstream import Origin, header_line, request_line
 
 #: As a call has them: value by lower-cased name.
@@ -38,6 +39,7 @@ class TargetCall:
     `head` and `stream_head` are empty where the path has an id of the client's in it; `lines` are the headers below the request line.
     `rename`: the upstream's model name as JSON text, when it is not the client's. `shown`: the name to show, None for the upstream's own.
     `rules`: what the route sets by default, always, or within bounds. `secrets`: what the upstream is sent and must not show.
+    `standing`: whether it is being left alone; `gate`: the provider's, where it has a limit.
     """
 
     choice: Choice
@@ -59,12 +61,13 @@ class TargetCall:
     timeouts: Timeouts
     series: Series
     secrets: tuple[bytes, ...]
+    standing: Standing
+    gate: Gate | None
 
     @property
     def name(self) -> str:
         """As routes.yaml would say it."""
-        model = self.choice.model
-        return f"{self.provider.name}/{model}" if model else self.provider.name
+        return self.choice.name
 
     def request_head(self, identifier: str, query: str, *, stream: bool) -> bytes:
         """Request line and constant headers; raises ClientError 400 for an id that cannot stand in a path."""
@@ -113,7 +116,7 @@ class TargetCall:
         return dict(line.split(": ", 1) for line in lines if line)
 
 
-def build(choice: Choice, metrics: Metrics) -> TargetCall:
+def build(choice: Choice, metrics: Metrics, standings: Standings, gates: Gates) -> TargetCall:
     """Raises ClientError 400 for a model name that the upstream's address cannot hold."""
     route, target = choice.route, choice.target
     provider, dialect = target.provider, target.provider.dialect
@@ -141,6 +144,8 @@ def build(choice: Choice, metrics: Metrics) -> TargetCall:
         timeouts=target.timeouts,
         series=metrics.series(choice.operation, provider.vendor, choice.public or "", choice.model or ""),
         secrets=tuple(secret.encode() for secret in sorted(long_enough(secrets_of(provider, (route,))), key=len, reverse=True)),
+        standing=standings.of(provider.name, choice.model or "", 0 if route.credential == "client" else choice.key + 1),
+        gate=None if provider.concurrency is None else gates.of(provider.name, provider.concurrency),
     )
 
 
@@ -178,7 +183,7 @@ def _lines(choice: Choice) -> bytes:
     dialect = provider.dialect
     operation = dialect.operations[choice.operation]
     headers = {"host": _authority(provider), "user-agent": f"samewire/{__version__}", "accept": "*/*", "accept-encoding": "identity"}
-    credential = provider.credential
+    credential = provider.credentials[choice.key]
     if credential.kind == "key" and route.credential == "provider":
         headers[credential.header] = credential.prefix + credential.secret
     for more in (dialect.headers.items(), operation.headers.items(), provider.headers, route.headers):

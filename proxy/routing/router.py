@@ -6,9 +6,9 @@ A name written out in a route wins over patterns; among patterns the first in th
 from __future__ import annotations
 
 import difflib
-import random
+import itertools
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from proxy.config.model import Route, Target
@@ -23,33 +23,41 @@ _NAME_SHOWN = 100
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """One target of a resolved request. `public`: the name the client used; `model`: the one the provider knows; None: no name at all."""
+    """One target of a resolved request, with one of its provider's keys.
+
+    `public`: the name the client used; `model`: the one the provider knows; None: no name at all. `key`: which credential, from 0.
+    """
 
     operation: str
     route: Route
     target: Target
     public: str | None
     model: str | None
+    key: int = 0
+
+    @property
+    def name(self) -> str:
+        """The target, as routes.yaml would say it."""
+        return f"{self.target.provider.name}/{self.model}" if self.model else self.target.provider.name
 
 
 @dataclass(frozen=True, slots=True)
 class Resolution(Generic[P]):
-    """Where a request may go: what was built of each choice, in the order of the file."""
+    """Where a request may go: what was built of each target, once for each key of its provider, in the order of the file.
+
+    `only`: the one way there is, where there is but one. `turn` counts requests, so that keys take turns.
+    """
 
     route: Route
     public: str | None
-    plans: tuple[P, ...]
-    weights: tuple[int, ...] = ()
+    groups: tuple[tuple[P, ...], ...]
+    only: P | None
+    turn: Iterator[int] = field(default_factory=itertools.count, compare=False)
 
-    def order(self, pick: Callable[[], float] = random.random) -> tuple[P, ...]:
-        """The order to try them in: the file's, or drawn by weight, the heavier the likelier to be early.
-
-        Each gets the key u ** (1 / weight) of a random u; sorting by it draws without replacement (Efraimidis, Spirakis 2006).
-        """
-        if not self.weights:
-            return self.plans
-        keys = [pick() ** (1 / weight) for weight in self.weights]
-        return tuple(self.plans[at] for at in sorted(range(len(keys)), key=keys.__getitem__, reverse=True))
+    @property
+    def plans(self) -> tuple[P, ...]:
+        """One for each target."""
+        return tuple(group[0] for group in self.groups)
 
 
 class Router(Generic[P]):
@@ -106,9 +114,13 @@ class Router(Generic[P]):
         raise _unusable(operation, model, [route for route, _ in fitting])
 
     def _resolution(self, operation: str, route: Route, targets: list[Target], model: str | None, parts: tuple[str, ...]) -> Resolution[P]:
-        plans = tuple(self._build(Choice(operation, route, target, model, _upstream_name(target, model, parts))) for target in targets)
-        weights = tuple(target.weight for target in targets) if route.order == "weighted" and len(targets) > 1 else ()
-        return Resolution(route, model, plans, weights)
+        groups = tuple(tuple(self._ways(operation, route, target, model, parts)) for target in targets)
+        return Resolution(route, model, groups, groups[0][0] if len(groups) == len(groups[0]) == 1 else None)
+
+    def _ways(self, operation: str, route: Route, target: Target, model: str | None, parts: tuple[str, ...]) -> Iterator[P]:
+        """One for each key; a client that brings its own key has but that."""
+        for key in range(1 if route.credential == "client" else len(target.provider.credentials)):
+            yield self._build(Choice(operation, route, target, model, _upstream_name(target, model, parts), key))
 
     def _fitting(self, model: str | None) -> Iterator[tuple[Route, tuple[str, ...]]]:
         """The routes a name fits, best first. A request without a name fits the routes for any, then all others."""

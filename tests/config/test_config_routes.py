@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from proxy.config.globs import Glob
-from proxy.config.model import Config, Failover, Timeouts
+from proxy.config.model import Config, Timeouts
+from proxy.config.policy import Causes, Failover, Retry, Sticky
 from proxy.mapping.code import Pieces
 from proxy.mapping.context import Context
 from proxy.mapping.faults import Faults
@@ -64,24 +65,53 @@ routes:
     ).routes
     assert (route.headers, route.unsupported, route.answer_model, route.reasoning_field) == ((("x-a", "b"),), "reject", "upstream", "both")
     assert (route.targets[0].timeouts, route.drop) == (Timeouts(idle=5), ("logit_bias",))
-    allows = route.failover.allows
-    assert [allows("connect", 502), allows("tls", 502), allows("stream", 502), allows("timeout", 504)] == [True, True, True, False]
-    assert [allows("status", 404), allows("status", 503), allows("status", 429)] == [True, True, False]
+    include = route.failover.on.include
+    assert [include("connect", 0), include("broken", 0), include("timeout", 0)] == [True, True, False]
+    assert [include("refused", 404), include("overload", 503), include("rate_limit", 429)] == [True, True, False]
+
+
+def test_policy_of_failures(loaded: Loaded) -> None:
+    short, long, body, client = loaded(
+        """
+routes:
+  - {model: a, to: [up/x, {provider: up, model: y, after: [context_length, 413]}], failover: []}
+  - model: b
+    to: up/x
+    failover: {on: [connect, 4xx], maybe_processed: never}
+    retry: {attempts: 2, seconds: 3, again: 1, pause: 0.1, longest: 5}
+  - {model: c, to: up/x, sticky: {}}
+  - {model: d, to: up/x, sticky: {headers: [X-Session-Id]}, order: sticky}
+"""
+    ).routes
+    first, second = short.targets
+    assert (bool(first.after), second.after) == (False, Causes(frozenset({"context_length"}), frozenset({413})))
+    assert (bool(short.failover.on), short.failover.maybe_processed, short.retry) == (False, "streams", Retry())
+    assert (long.failover.on.include("connect", 0), long.failover.on.include("rate_limit", 429)) == (True, True)
+    assert (long.failover.maybe_processed, long.retry) == ("never", Retry(2, 3, 1, 0.1, 5))
+    assert (body.order, body.sticky) == ("sticky", Sticky((), ("prompt_cache_key", "user")))
+    assert (client.order, client.sticky) == ("sticky", Sticky(("x-session-id",), ()))
 
 
 @pytest.mark.parametrize(
-    ("kind", "status", "allowed"),
+    ("reason", "status", "allowed"),
     [
-        ("connect", 502, True),
-        ("timeout", 504, True),
-        ("truncated", 502, True),
-        ("status", 429, True),
-        ("status", 500, True),
-        ("status", 400, False),
+        ("connect", 0, True),
+        ("timeout", 0, True),
+        ("broken", 0, True),
+        ("auth", 401, True),
+        ("rate_limit", 429, True),
+        ("quota", 429, True),
+        ("quota", 402, False),
+        ("server", 500, True),
+        ("overload", 529, True),
+        ("unsupported", 0, True),
+        ("busy", 0, True),
+        ("context_length", 400, False),
+        ("refused", 400, False),
     ],
 )
-def test_failover_by_default(kind: str, status: int, allowed: bool) -> None:
-    assert Failover().allows(kind, status) is allowed
+def test_failover_by_default(reason: str, status: int, allowed: bool) -> None:
+    assert Failover().on.include(reason, status) is allowed
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,8 @@ from jsonschema import Draft202012Validator
 from proxy.config import schema, shipped
 from proxy.config.dialects import DIALECTS
 from proxy.config.model import Limits, Log, Route, Server, Timeouts
+from proxy.config.policy import CLASSES, REASONS, Concurrency, Cooldown, Failover, Retry
+from proxy.config.routes import _failover
 from proxy.config.server import size
 from proxy.config.yaml import parse
 
@@ -110,6 +112,19 @@ def test_the_defaults_an_editor_shows_are_those_of_the_code() -> None:
     assert (server["port"]["default"], server["drain"]["default"], server["event_loop"]["default"]) == (8787, 30, "auto")
     assert (server["host"]["default"],) == Server().hosts
     plain = Route(None, None, ())
+    shown = {
+        Retry: route["retry"],
+        Cooldown: section("provider")["cooldown"],
+        Concurrency: section("provider")["concurrency"],
+    }
+    for kind, node in shown.items():
+        assert {key: part["default"] for key, part in node["properties"].items() if "default" in part} == {
+            field.name: field.default for field in fields(kind) if field.default is not MISSING
+        }
+    assert route["failover"]["properties"]["maybe_processed"]["default"] == Failover().maybe_processed
+    assert _failover(route["failover"]["properties"]["on"]["default"]) == Failover()
+    words = SCHEMAS["routes"]["$defs"]["causes"]["items"]["pattern"].strip("^()$").split("|")
+    assert words == [*REASONS, *CLASSES]
     for key in ("unsupported", "answer_model", "credential", "reasoning_field"):
         assert route[key]["default"] == getattr(plain, key)
 

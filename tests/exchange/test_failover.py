@@ -19,6 +19,7 @@ MOVES_ON: dict[str, list[Step]] = {
     "500": [request, json_answer(ERROR, b"500 No")],
     "503": [request, json_answer(ERROR, b"503 No")],
     "429": [request, json_answer(ERROR, b"429 Slow down")],
+    "401": [request, json_answer(ERROR, b"401 Who")],
     "not HTTP": [request, b"hello\r\n\r\n"],
     "a redirect": [request, b"HTTP/1.1 302 Go\r\nlocation: /\r\ncontent-length: 0\r\n\r\n"],
     "silence": [request, hang],
@@ -36,7 +37,8 @@ FAST = {"p0": {"timeouts": {"first_event": 0.1}}}
 @pytest.mark.parametrize("script", MOVES_ON.values(), ids=MOVES_ON)
 @pytest.mark.parametrize(("asked", "good"), [(CHAT, GOOD_ANSWER), (STREAM, GOOD_STREAM)], ids=["whole", "stream"])
 async def test_the_next_target_answers(script: list[Step], asked: Any, good: list[Step]) -> None:
-    async with serving(script, others=[good], providers=FAST) as served:
+    routes = [{"model": "m", "to": ["p0/up", "p1/up"], "failover": {"maybe_processed": "always"}}]
+    async with serving(script, others=[good], providers=FAST, routes=routes) as served:
         reply = await served.ask(asked)
         assert (reply.status, reply.whole, reply.headers["x-samewire-provider"]) == (200, True, "p1")
         assert "samewire_upstream_errors_total{" in await served.metrics()
@@ -60,7 +62,6 @@ async def test_an_upstream_that_cannot_be_reached() -> None:
 
 STAYS: dict[str, tuple[list[Step], Any, int]] = {
     "400": ([request, json_answer(ERROR, b"400 Bad")], CHAT, 400),
-    "401": ([request, json_answer(ERROR, b"401 Who")], CHAT, 401),
     "404": ([request, json_answer(ERROR, b"404 What")], CHAT, 404),
     "an event with status 400": ([request, sse(event({"error": {"message": "no", "code": 400}}))], STREAM, 400),
     "after output": ([request, sse(delta("Hello"), end=False)], STREAM, 200),

@@ -26,8 +26,8 @@ STREAM = {"content-type": "text/event-stream"}
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def pair() -> AsyncIterator[Play]:
-    """`both` goes to a Claude, then to an OpenAI; every upstream has little time."""
-    timeouts = {"timeouts": {"first_event": SOON, "idle": SOON}}
+    """`both` goes to a Claude, then to an OpenAI; every upstream has little time, and none is left alone after a failure."""
+    timeouts = {"timeouts": {"first_event": SOON, "idle": SOON}, "cooldown": {"after": 0, "seconds": 0.001}}
     async with Upstream() as upstream:
         document = routes(
             upstream.port,

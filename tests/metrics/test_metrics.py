@@ -8,7 +8,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, generate_la
 from prometheus_client.parser import text_string_to_metric_families
 
 from proxy.metrics import SLICE, Metrics
-from proxy.record import Record, Usage
+from proxy.record import Failed, Record, Usage
 from tests.deploy.programs import program
 
 LABELS = {
@@ -23,6 +23,10 @@ def metrics_for(*models: str) -> Metrics:
     metrics = Metrics("1.2.3")
     metrics.models = frozenset(models)
     return metrics
+
+
+def failed(*attempts: tuple[str, str]) -> list[Failed]:
+    return [Failed(provider=provider, kind=kind) for provider, kind in attempts]
 
 
 def record(**fields) -> Record:
@@ -105,7 +109,7 @@ def test_error_types(fields, error):
 def test_troubles():
     metrics = metrics_for()
     series = metrics.series("chat", "openai", "fast", "gpt")
-    series.observe(record(failures=[("openai", "connect"), ("other", "status"), ("other", "status"), ("other", "new kind")]))
+    series.observe(record(failures=failed(("openai", "connect"), ("other", "status"), ("other", "status"), ("other", "new kind"))))
     series.observe(record(client_gone=True, dropped=("top_k", "seed")))
     series.observe(record(dropped=("seed",)))
     assert value(metrics, "samewire_upstream_errors_total", gen_ai_provider_name="openai", kind="connect") == 1
@@ -159,7 +163,7 @@ def test_the_text_is_what_prometheus_client_writes():
         series.observe(record(start=0.0, end=end))
     for count in counts:
         series.observe(record(start=0.0, end=0.0, usage=Usage(input=count)))
-    series.observe(record(start=0.0, end=0.0, failures=[("openai", "tls")]))
+    series.observe(record(start=0.0, end=0.0, failures=failed(("openai", "tls"))))
 
     registry = CollectorRegistry()
     labels = {**LABELS, "gen_ai_request_model": model}
@@ -242,7 +246,7 @@ def test_counting_goes_on_during_a_scrape():
 def test_promtool_has_no_complaint():
     metrics = metrics_for()
     fill(metrics, 2)
-    metrics.series("chat", "openai", "x", "y").observe(record(failures=[("openai", "tls")], client_gone=True, dropped=("seed",)))
+    metrics.series("chat", "openai", "x", "y").observe(record(failures=failed(("openai", "tls")), client_gone=True, dropped=("seed",)))
     run = subprocess.run(
         [program("promtool", "prometheus"), "check", "metrics"], input=text(metrics), text=True, capture_output=True, check=False
     )

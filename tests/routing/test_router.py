@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from pathlib import Path
 from typing import Any
 
@@ -112,18 +111,16 @@ def test_models_are_those_written_out_that_can_be_used(tmp_path: Path) -> None:
             found.route_of(name)
 
 
-def test_weights_draw_the_order(tmp_path: Path) -> None:
-    routes = [{"model": "m", "to": [{"provider": "a", "model": "x", "weight": 3}, {"provider": "b", "model": "y", "weight": 1}]}]
-    resolution = router(tmp_path, routes=routes).resolve("chat", "m")
-    draws = [step / 200 for step in range(1, 200)]
-    first = [named(resolution.order(iter(pair).__next__))[0] for pair in itertools.product(draws, draws)]
-    assert abs(first.count("a/x") / len(first) - 0.75) < 0.01
-    assert set(map(len, (named(resolution.order()) for _ in range(9)))) == {2}
+def test_each_key_is_a_way(tmp_path: Path) -> None:
+    providers = {"a": {"base_url": "http://127.0.0.1/a", "keys": ["one", "two"]}, "b": {"base_url": "http://127.0.0.1/b"}}
+    found = Router(config(tmp_path, [{"model": "m", "to": ["a/x", "b/y"]}, {"model": "n", "to": "b/y"}], providers=providers).routes, str)
+    resolution = Router(config(tmp_path, [{"model": "m", "to": ["a/x", "b/y"]}], providers=providers).routes, ways).resolve("chat", "m")
+    assert resolution.groups == (("a/x 0", "a/x 1"), ("b/y 0",))
+    assert (resolution.only, found.resolve("chat", "n").only is None) == (None, False)
 
 
-def test_without_weights_the_order_is_the_files(tmp_path: Path) -> None:
-    resolution = router(tmp_path).resolve("chat", "best")
-    assert resolution.order() is resolution.plans
+def ways(choice: Choice) -> str:
+    return f"{choice.name} {choice.key}"
 
 
 def test_names_that_clients_make_up_do_not_fill_the_memory(tmp_path: Path) -> None:

@@ -1,0 +1,185 @@
+"""Who is left alone for a while: one small state machine for each target, each key, and each key at each target.
+
+    closed ── failures in a row ──▶ open(until) ── time ──▶ half-open: one request tries ──┬▶ it ends well: closed
+                                        ▲                                                  └▶ it fails: open, for twice as long
+    closed ── told to wait ───────▶ open(until) ── time ──▶ closed
+
+Times are of one monotonic clock in seconds. A probe that never reports (its client left) holds its place for a cool-down only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from proxy.config.policy import Cooldown
+from proxy.routing.policy import Failure
+
+#: Nobody is believed who says to wait for longer (seconds).
+LONGEST_WAIT = 3600.0
+#: Names beyond which those that are well are forgotten: clients make up model names.
+_KEPT = 4096
+
+
+class Health:
+    """`failures`: in a row. `until`: when it may be asked again; 0: now. `load`: requests in work there."""
+
+    __slots__ = ("_leased", "_probed", "_since", "_span", "failures", "load", "until")
+
+    def __init__(self) -> None:
+        self.load = 0
+        self._close()
+
+    def _close(self) -> None:
+        self.failures = 0
+        self.until = 0.0
+        self._since = 0.0  # when it was set aside
+        self._span = 0.0
+        self._probed = False  # one request has to try first
+        self._leased = 0.0  # until when that request has the only place
+
+    def usable(self, now: float) -> bool:
+        """Closed, or half-open with its place free."""
+        return not self.until or (now >= self.until and now >= self._leased)
+
+    def back_at(self, now: float) -> float:
+        """When it will be usable, if nobody reports before."""
+        return max(now, self.until, self._leased)
+
+    def take(self, now: float, lease: float) -> None:
+        """A request goes there; the first after a cool-down keeps the others out for `lease` seconds."""
+        if self.until and now >= self.until:
+            if self._probed:
+                self._leased = now + lease
+            else:
+                self._close()
+
+    def succeeded(self, began: float) -> None:
+        """A request that began then ended well. One from before it was set aside proves nothing."""
+        if not self.until or began >= self._since:
+            self._close()
+
+    def failed(self, now: float, cooldown: Cooldown) -> bool:
+        """A request failed; True when that sets it aside."""
+        self.failures += 1
+        if self.until and now < self.until:
+            return False
+        if self.until and self._probed:
+            self._span = min(max(self._span, cooldown.seconds) * 2, cooldown.longest)
+        elif cooldown.after and self.failures >= cooldown.after:
+            self._span = min(cooldown.seconds, cooldown.longest)
+        else:
+            return False
+        self._open(now, self._span, probed=True)
+        return True
+
+    def set_aside(self, now: float, seconds: float, *, probed: bool = False) -> bool:
+        """Told to wait: True when it was usable until now. `probed`: one request has to try first then."""
+        if self.until and now < self.until:
+            self.until = max(self.until, now + seconds)
+            return False
+        self._open(now, seconds, probed=probed)
+        return True
+
+    def _open(self, now: float, seconds: float, *, probed: bool) -> None:
+        self._since = now
+        self._probed = probed
+        self._leased = 0.0
+        self.until = now + seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What counts for one way to ask: the target, the key, and this key at this target (limits are often per model).
+
+    `number`: which of the provider's keys, from 1; 0: the client's own, about which nothing is remembered.
+    """
+
+    provider: str
+    model: str
+    number: int
+    target: Health
+    key: Health
+    pair: Health
+
+    @property
+    def ailing(self) -> bool:
+        """There is something that a success would mend."""
+        return bool(self.target.failures or self.target.until or self.key.until or self.pair.until)
+
+    def usable(self, now: float) -> bool:
+        return self.target.usable(now) and self.key.usable(now) and self.pair.usable(now)
+
+    def back_at(self, now: float) -> float:
+        """When it will be usable, if nobody reports before."""
+        return max(self.target.back_at(now), self.key.back_at(now), self.pair.back_at(now))
+
+    def take(self, now: float, lease: float) -> None:
+        """A request goes there."""
+        for health in (self.target, self.key, self.pair):
+            health.take(now, lease)
+
+    def succeeded(self, began: float) -> None:
+        """A request that began then ended well, or with an answer that is the client's own fault."""
+        for health in (self.target, self.key, self.pair):
+            health.succeeded(began)
+
+    def failed(self, failure: Failure, now: float, began: float, cooldown: Cooldown) -> bool:
+        """Notes a failure where it belongs; True when something was set aside for it."""
+        wait = None if failure.wait is None else min(failure.wait, LONGEST_WAIT)
+        match failure.reason:
+            case "auth" | "quota" | "rate_limit" if not self.number:
+                return False
+            case "auth" if failure.status == 403:  # the key may be good for other models
+                return self.pair.set_aside(now, cooldown.longest, probed=True)
+            case "auth" | "quota":
+                return self.key.set_aside(now, cooldown.longest if wait is None else wait, probed=True)
+            case "rate_limit":
+                return self.pair.set_aside(now, cooldown.seconds if wait is None else wait)
+            case "overload" if wait is not None:
+                return self.target.set_aside(now, wait)
+            case "connect" | "timeout" | "broken" | "overload" | "server":
+                return self.target.failed(now, cooldown)
+            case "unsupported" | "busy":  # it was not asked
+                return False
+        self.succeeded(began)
+        return False
+
+
+@dataclass(frozen=True, slots=True)
+class Aside:
+    """Something that is left alone. `model` "": a key, for all models; `number` 0: whatever the key."""
+
+    provider: str
+    model: str
+    number: int
+    seconds: float  # that are left
+
+
+class Standings:
+    """Every Health by name, so that a configuration that is read anew finds what the one before it knew."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, str, int], Health] = {}
+
+    def of(self, provider: str, model: str, number: int) -> Standing:
+        """The standing of a provider's model with its key of this number; 0: with a client's own key."""
+        target = self._health(provider, model, 0)
+        if not number:
+            return Standing(provider, model, 0, target, Health(), Health())
+        return Standing(provider, model, number, target, self._health(provider, "", number), self._health(provider, model, number))
+
+    def aside(self, now: float) -> Iterator[Aside]:
+        """What is left alone now."""
+        for (provider, model, number), health in list(self._known.items()):
+            if health.until > now:
+                yield Aside(provider, model, number, health.until - now)
+
+    def _health(self, provider: str, model: str, number: int) -> Health:
+        name = (provider, model, number)
+        health = self._known.get(name)
+        if health is None:
+            if len(self._known) >= _KEPT:
+                self._known = {name: health for name, health in self._known.items() if health.failures or health.until or health.load}
+            health = self._known[name] = Health()
+        return health
