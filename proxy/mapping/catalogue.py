@@ -12,8 +12,10 @@ from typing import Any, Literal
 
 from proxy.mapping import filters
 
-#: What an argument is: a table, a schema, a bare word out of a list, a value (a literal or an expression), a constant.
-Kind = Literal["table", "schema", "word", "value", "constant"]
+#: What an argument is: a table, a schema, a bare word out of a list, a value (a literal or an expression), a constant text (a separator
+#: is not empty) or whole number.
+Kind = Literal["table", "schema", "word", "value", "text", "separator", "number"]
+_SHOWN = {"separator": "text", "number": "n"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,7 @@ class FilterEntry:
         """`name(table)`, as the documentation writes it."""
         if not self.arguments:
             return self.name
-        shown = " or ".join(self.words) if self.words else ", ".join("n" if kind == "constant" else kind for kind in self.arguments)
+        shown = " or ".join(self.words) if self.words else ", ".join(_SHOWN.get(kind, kind) for kind in self.arguments)
         full = f"{self.name}({shown})"
         return f"{self.name}`, `{full}" if self.optional else full
 
@@ -111,7 +113,7 @@ ENTRIES = (
         filters.join,
         _E(". | join", ["a", "b"], "ab"),
         _E(". | join(', ')", ["a", "b"], "a, b"),
-        arguments=("constant",),
+        arguments=("text",),
         optional=1,
     ),
     _entry(
@@ -120,9 +122,9 @@ ENTRIES = (
         filters.split,
         _E(". | split('~', 1)", "a~b", "b"),
         _E(". | split('~', 1)", "a", None),
-        arguments=("constant", "constant"),
+        arguments=("separator", "number"),
     ),
-    _entry("prefix", "text put in front", filters.prefix, _E(". | prefix('x-')", "a", "x-a"), arguments=("constant",)),
+    _entry("prefix", "text put in front", filters.prefix, _E(". | prefix('x-')", "a", "x-a"), arguments=("text",)),
     _entry("lower", "lower case", filters.lower, _E(". | lower", "AbC", "abc")),
     _entry("upper", "upper case", filters.upper, _E(". | upper", "AbC", "ABC")),
     _entry(
@@ -157,7 +159,7 @@ ENTRIES = (
         _E(". | safe_id", "call_1", "call_1"),
         _E(". | safe_id", "call:1", "call_1_0af6315558b4"),
         _E(". | safe_id(9)", "call_1", "rKSxKBV4V"),
-        arguments=("constant",),
+        arguments=("number",),
         optional=1,
     ),
     _entry(

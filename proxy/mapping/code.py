@@ -6,7 +6,8 @@ repeated freely; reading the same field of the same value twice reuses the name,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from ast import literal_eval
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
@@ -21,6 +22,8 @@ from proxy.mapping.schemas import Level, lower
 
 #: What a path finds where there is nothing, when null must be told from it.
 NOTHING = msgspec.UNSET
+#: What `Value.constant` answers where the value is known at run time only.
+UNKNOWN: Any = object()
 NO_READS: frozenset[str] = frozenset()
 
 
@@ -61,7 +64,9 @@ class Node:
 class Value:
     """One value in the generated source.
 
-    `absent`: it may be None, and None then means absent. `kind`: "dict", "list" or "int" where that is certain.
+    `absent`: it may be None, and None then means absent. `kind`: "dict", "list", "str" or "int" where that is certain.
+    `several`: a list whose items' members are looked up once, by that name; `family`: one of its items.
+    `members`: of an object that is known member by member, and made only where it is taken as a whole.
     `reads`: the request parameters it was computed from; `certain`: it is present whenever one of them is.
     `node`: its place in the event, while that is read as a typed document.
     """
@@ -72,6 +77,20 @@ class Value:
     reads: frozenset[str] = NO_READS
     certain: bool = False
     node: Node | None = None
+    members: Mapping[str, Value] | None = None
+    several: str = ""
+    family: str = ""
+
+    @property
+    def constant(self) -> Any:
+        """What it is, where that is known while compiling; else UNKNOWN."""
+        literal = self.code in ("None", "True", "False") or self.code[:1] in "'\"-0123456789"
+        return literal_eval(self.code) if literal else UNKNOWN
+
+    @property
+    def nothing(self) -> bool:
+        """Known to be absent."""
+        return self.absent and self.code == "None"
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +142,7 @@ class Code:
         self.known: list[dict[tuple[str, str], Value]] = [{}]
         self.remember_reads = True
         self.reading: set[str] = set()
+        self.flags: dict[str, set[str]] = {}
 
     def line(self, text: str) -> None:
         self.lines.append("    " * self.depth + text)
@@ -152,8 +172,7 @@ class Code:
 
     def named(self, value: Value) -> Value:
         """The value under a name: a literal cannot be tested for None without a word from Python."""
-        literal = value.code[:1] in "'\"-0123456789" or value.code in ("None", "True", "False")
-        return replace(value, code=self.assign(value.code)) if literal else value
+        return replace(value, code=self.assign(value.code)) if value.constant is not UNKNOWN else value
 
     def constant(self, value: Any) -> str:
         """Source for a constant: scalars in place, everything else by name."""
@@ -181,11 +200,32 @@ class Code:
         self.known[-1][owner, key] = value
         return value
 
+    def family(self, name: str) -> str:
+        """A list under that name, read once for the whole document, about whose items it can be asked which members they have."""
+        self.flags[name] = set()
+        self.line(f"#{name}")
+        return name
+
+    def there(self, family: str, members: Iterable[str]) -> str:
+        """Source for `some item of that list has one of these members`."""
+        self.flags[family].update(members)
+        return " or ".join(f"{family}_{attribute(member)}" for member in sorted(members))
+
+    def body(self) -> Iterator[str]:
+        """The lines, with the look-ups of members where their lists are read."""
+        for line in self.lines:
+            family = line.strip()[1:] if line.lstrip()[:1] == "#" else ""
+            if not family:
+                yield line
+            elif self.flags[family]:
+                yield f"    {family}_members = members_of({family})"
+                yield from (f"    {family}_{attribute(member)} = {member!r} in {family}_members" for member in sorted(self.flags[family]))
+
     def function(self, name: str, parameters: str) -> Callable[..., Any]:
         """Compile what has been written into a function. Where faults were found there is nothing to compile: they will be raised."""
         if self.faults.found:
             return unusable
-        source = f"def {name}({parameters}):\n" + "\n".join([*self.functions, *(self.lines or ["    pass"])]) + "\n"
+        source = f"def {name}({parameters}):\n" + "\n".join([*self.functions, *self.body()] or ["    pass"]) + "\n"
         namespace = dict(self.constants)
         try:
             code = compile(source, f"<{name}>", "exec")
@@ -198,16 +238,20 @@ class Code:
         return function
 
 
+def attribute(name: str) -> str:
+    """The name of a JSON member as an attribute of a typed event, or part of a Python name."""
+    return "f_" + "".join(letter if letter.isascii() and letter.isalnum() else f"_{ord(letter):x}_" for letter in name)
+
+
+def members_of(items: Any) -> set[str]:
+    """The members that any of the items has: of a list or, as `[*]` sees them, of an object; or of one item alone."""
+    several = items if type(items) is list else [items, *items.values()] if type(items) is dict else ()
+    return set().union(*[item for item in several if type(item) is dict])
+
+
 def unusable(*_: Any, **__: Any) -> Any:
     """Stands for a function that could not be compiled."""
     raise TypeError("this mapping has faults")
-
-
-def children(value: Any) -> Any:
-    """The children of a JSON value, as `[*]` sees them: items, member values, or none."""
-    if type(value) is list:
-        return value
-    return value.values() if type(value) is dict else ()
 
 
 def same(left: Any, right: Any) -> bool:
@@ -231,6 +275,13 @@ def less(left: Any, right: Any) -> bool:
     if (isinstance(left, int | float) and isinstance(right, int | float)) or (isinstance(left, str) and isinstance(right, str)):
         return bool(left < right)  # type: ignore[operator]  # both are of one kind here
     return False
+
+
+def put_together(items: Any, value: Any) -> Any:
+    """A list (or nothing) and what comes behind it: a list item by item. Neither is changed."""
+    if type(value) is not list:
+        return items if value is None else [*items, value] if items else [value]
+    return items + value if items and value else items or value
 
 
 def add(left: Any, right: Any) -> Any:
@@ -265,11 +316,16 @@ def ordinal(table: dict[str, dict[Any, int]], name: str, key: Any) -> int:
 def merge_adjacent(items: Any, by: str, joined: tuple[str, ...]) -> list[Any]:
     """Neighbours with the same value under `by` become one; the lists under `joined` are put together."""
     merged: list[Any] = []
+    key: Any = NOTHING
+    previous: dict[str, Any] | None = None  # a copy of the last item, once it is more than one
     for item in filters.as_list(items):
-        previous = merged[-1] if merged else None
-        if not (isinstance(item, dict) and isinstance(previous, dict) and same(previous.get(by), item.get(by))):
-            merged.append(dict(item) if isinstance(item, dict) else item)
+        before, key = key, item.get(by) if type(item) is dict else NOTHING
+        if key is NOTHING or before is NOTHING or not (key == before and same(key, before)):
+            merged.append(item)
+            previous = None
             continue
+        if previous is None:
+            previous = merged[-1] = dict(merged[-1])
         for name, value in item.items():
             before = previous.get(name)
             previous[name] = [*before, *value] if name in joined and isinstance(before, list) and isinstance(value, list) else value
@@ -293,18 +349,20 @@ def join_texts(separator: str, *values: Any) -> str | None:
 
 #: What generated source may call.
 RUNTIME: dict[str, Any] = {
+    "EMPTY": {},
     "NOTHING": NOTHING,
     "add": add,
-    "children": children,
     "contains": contains,
     "deepcopy": deepcopy,
     "join_texts": join_texts,
     "less": less,
     "lower_schema": lower,
     "mapped": filters.mapped,
+    "members_of": members_of,
     "merge": merge,
     "merge_adjacent": merge_adjacent,
     "ordinal": ordinal,
+    "put_together": put_together,
     "same": same,
     "subtract": subtract,
 }

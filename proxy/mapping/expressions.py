@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from proxy.errors import SpecPath
 from proxy.mapping import paths, syntax
-from proxy.mapping.catalogue import FILTERS, FilterEntry
-from proxy.mapping.code import Env, Value
-from proxy.mapping.reading import Reading, compare
+from proxy.mapping.code import UNKNOWN, Env, Value
+from proxy.mapping.filtering import Filtering
+from proxy.mapping.paths import Index, Name
+from proxy.mapping.reading import ABSENT, compare
 from proxy.mapping.syntax import Binary, Expression, Filter, Has, ListOf, Literal, Not, Path, SyntaxFault
 
-ABSENT = Value("None")
 
-
-class Expressions(Reading):
+class Expressions(Filtering):
     """Adds expressions to the source."""
 
     def text(self, text: str, path: SpecPath, env: Env) -> Value:
@@ -42,12 +40,35 @@ class Expressions(Reading):
             if value.node is not None:
                 value.node.tested = True
             return value
+        if isinstance(tree, Path):
+            return self.any(tree, path, env)
         if isinstance(tree, Not):
-            value = self.truth(tree.operand, path, env)
-            return Value(self.assign(f"not {value.code}"), absent=False, reads=value.reads)
+            return self.inverse(self.truth(tree.operand, path, env))
         if isinstance(tree, Binary) and tree.operator in ("and", "or"):
             return self.lazy(tree, path, env, self.truth)
         return self.expression(tree, path, env)
+
+    def any(self, tree: Path, path: SpecPath, env: Env) -> Value:
+        """Whether a path finds anything: the first is enough."""
+        found = self.assign("False")
+        reads: set[str] = set()
+
+        looped = any(not any(isinstance(selector, Name | Index) for selector in segment) for segment in tree.segments)
+
+        def find(value: Value) -> None:
+            reads.update(self.used(value).reads)
+            self.line(f"{found} = True")
+            if looped:
+                self.line("break")
+
+        self.visit(self.root(tree, path, env), tree.segments, env.root, find)
+        return Value(found, absent=False, reads=frozenset(reads))
+
+    def inverse(self, value: Value) -> Value:
+        constant = value.constant
+        if constant is not UNKNOWN:
+            return Value(repr(not constant), absent=False, reads=value.reads)
+        return Value(self.assign(f"not {value.code}"), absent=False, reads=value.reads)
 
     def expression(self, tree: Expression, path: SpecPath, env: Env) -> Value:
         match tree:
@@ -61,8 +82,7 @@ class Expressions(Reading):
             case Has(path=inner):
                 return self.has(inner, path, env)
             case Not(operand=operand):
-                value = self.expression(operand, path, env)
-                return Value(self.assign(f"not {value.code}"), absent=False, reads=value.reads)
+                return self.inverse(self.expression(operand, path, env))
             case Filter():
                 return self.filter(tree, path, env)
             case Binary(operator="//" | "and" | "or"):
@@ -77,6 +97,10 @@ class Expressions(Reading):
         left = read(tree.left, path, env)
         if tree.operator == "//" and not left.absent:
             return left
+        constant = left.constant
+        if constant is not UNKNOWN:
+            decides = {"//": constant is not None, "and": not constant, "or": constant}[tree.operator]
+            return left if decides else read(tree.right, path, env)
         name = self.assign(left.code)
         header = {"//": f"if {name} is None", "and": f"if {name}", "or": f"if not {name}"}[tree.operator]
         with self.block(header):
@@ -92,6 +116,9 @@ class Expressions(Reading):
 
     def binary(self, tree: Binary, path: SpecPath, env: Env) -> Value:
         left = self.expression(tree.left, path, env)
+        constant = left.constant
+        if isinstance(constant, str) and tree.operator == "in" and (texts := texts_of(tree.right)):
+            return Value(repr(constant in texts), absent=False, reads=left.reads)
         left = self.named(left) if isinstance(tree.right, Literal) else left
         if tree.operator == "in" and (texts := texts_of(tree.right)):
             return Value(self.assign(f"{left.code} in {texts!r}"), absent=False, reads=left.reads)
@@ -110,6 +137,28 @@ class Expressions(Reading):
             return ABSENT
         found = self.probe(self.root(tree, path, env), tree.segments)
         return Value(self.assign(f"{found} is not NOTHING"), absent=False)
+
+    def filter(self, tree: Filter, path: SpecPath, env: Env) -> Value:
+        if tree.name in ("first", "last") and isinstance(tree.operand, Path) and not tree.arguments:
+            several = [segment for segment in tree.operand.segments if not paths.singular((segment,))]
+            if len(several) == 1 and len(several[0]) == 1:
+                return self.outermost(tree.operand, path, env, last=tree.name == "last")
+        return super().filter(tree, path, env)
+
+    def outermost(self, tree: Path, path: SpecPath, env: Env, last: bool) -> Value:
+        """The first or the last that a path finds: it need not be followed further."""
+        found = self.assign("None")
+        reads: set[str] = set()
+
+        def take(value: Value) -> None:
+            reads.update(self.used(value).reads)
+            self.line(f"{found} = {self.used(value).code}")
+            self.line("break")
+
+        self.backwards = last
+        self.visit(self.root(tree, path, env), tree.segments, env.root, take)
+        self.backwards = False
+        return Value(found, reads=frozenset(reads))
 
     # -- paths ---------------------------------------------------------------------------------------------------
 
@@ -139,82 +188,6 @@ class Expressions(Reading):
 
         self.visit(root, tree.segments, env.root, collect)
         return Value(items, kind="list", reads=frozenset(reads))
-
-    # -- filters -------------------------------------------------------------------------------------------------
-
-    def filter(self, tree: Filter, path: SpecPath, env: Env) -> Value:
-        entry = FILTERS.get(tree.name)
-        if entry is None:
-            self.faults.unknown(path, "unknown-filter", "filter", tree.name, FILTERS, tree.offset)
-            return ABSENT
-        operand = self.named(self.expression(tree.operand, path, env))
-        given = len(tree.arguments)
-        if not len(entry.arguments) - entry.optional <= given <= len(entry.arguments):
-            self.faults.add(
-                path, "filter-argument", f"the filter is written `{entry.signature}`", offset=tree.offset, length=len(tree.name)
-            )
-            return ABSENT
-        if entry.name == "required":
-            self.faults.add(path, "wrong-place", "'| required' stands at the end of a field", offset=tree.offset, length=8)
-            return ABSENT
-        arguments = [self.argument(entry, position, argument, tree, (path, env)) for position, argument in enumerate(tree.arguments)]
-        if any(argument is None for argument in arguments):
-            return ABSENT
-        if entry.name == "nonempty":
-            code = f"{operand.code} if {operand.code} or {operand.code} is False or {operand.code} == 0 else None"
-            return Value(self.assign(code), kind=operand.kind, reads=operand.reads)
-        call = self.call(entry, operand, [str(argument) for argument in arguments], env)
-        if entry.name == "ordinal" and not env.stateful:
-            self.faults.add(path, "wrong-place", "ordinal() counts within a stream", offset=tree.offset, length=len(tree.name))
-        code = f"{call} if {operand.code} is not None else None" if operand.absent else call
-        kind = "list" if entry.name in ("parts", "list") else ""
-        return Value(self.assign(code), absent=operand.absent or entry.name not in NEVER_ABSENT, kind=kind, reads=operand.reads)
-
-    def call(self, entry: FilterEntry, operand: Value, arguments: list[str], env: Env) -> str:
-        code = operand.code
-        if entry.name in ("map", "unmap"):
-            table = self.constants[arguments[0]]
-            otherwise = self.constant(table.get("$else") if entry.name == "map" else None)
-            found = f"mapped({code}, {arguments[0]}, {otherwise})"
-            shared = any(isinstance(value, dict | list) for value in table.values())
-            return f"deepcopy({found})" if shared else found
-        if entry.name == "schema":
-            return f"lower_schema({code}, {arguments[0]})"
-        if entry.name == "ordinal":
-            return f"ordinal(ordinals, {arguments[0]}, {code})" if env.stateful else f"ordinal({{}}, {arguments[0]}, {code})"
-        self.constants[f"f_{entry.name}"] = entry.function
-        return f"f_{entry.name}({', '.join([code, *arguments])})"
-
-    def argument(self, entry: FilterEntry, position: int, argument: Expression | str, tree: Filter, at: tuple[SpecPath, Env]) -> str | None:
-        """Source for one argument; None (and a fault) when it is of the wrong kind."""
-        kind, (path, env) = entry.arguments[position], at
-        if kind == "value" and not isinstance(argument, str):
-            return self.expression(argument, path, env).code
-        if kind == "constant" and isinstance(argument, Literal):
-            return repr(argument.value)
-        if kind == "word" and isinstance(argument, str) and (not entry.words or argument in entry.words):
-            return repr(argument)
-        if kind in ("table", "schema") and isinstance(argument, str):
-            known: dict[str, Any] = self.pieces.tables if kind == "table" else self.pieces.levels
-            if argument not in known:
-                self.faults.unknown(path, "unknown-name", kind, argument, known, tree.offset)
-                return None
-            piece = known[argument]
-            return self.constant(backwards(piece) if entry.name == "unmap" else piece)
-        self.faults.add(path, "filter-argument", f"the filter is written `{entry.signature}`", offset=tree.offset, length=len(tree.name))
-        return None
-
-
-NEVER_ABSENT = frozenset(("parts", "list", "to_json", "at_most", "at_least", "ordinal", "schema", "safe_id"))
-
-
-def backwards(table: dict[Any, Any]) -> dict[Any, Any]:
-    """value → the first key that maps to it."""
-    turned: dict[Any, Any] = {}
-    for key, value in table.items():
-        if key != "$else" and isinstance(value, str | int):
-            turned.setdefault(value, key)
-    return turned
 
 
 def texts_of(tree: Expression) -> tuple[str, ...]:

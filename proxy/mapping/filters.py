@@ -20,7 +20,7 @@ import msgspec
 
 _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
-_LEGAL = re.compile(r"[a-zA-Z0-9_-]{1,64}")
+LEGAL = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 _ALPHABET = string.digits + string.ascii_letters
 _DATA_URL = re.compile(r"data:([^;,]*)((?:;[^;,]*)*),(.*)", re.DOTALL)
 _SECONDS = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h)?")
@@ -193,7 +193,7 @@ def safe_id(value: Any, length: int | None = None) -> str | None:
     if not isinstance(value, str):
         return None
     if length is None:
-        if _LEGAL.fullmatch(value):
+        if LEGAL.fullmatch(value):
             return value
         digest = hashlib.sha256(value.encode("utf-8", "surrogatepass")).hexdigest()[:12]
         return re.sub(r"[^a-zA-Z0-9_-]", "_", value)[:51] + "_" + digest

@@ -13,8 +13,8 @@ import msgspec
 from proxy.errors import SpecPath
 from proxy.mapping import paths, syntax
 from proxy.mapping.catalogue import NAMES, OPERATORS
-from proxy.mapping.code import NO_READS, Env, Value
-from proxy.mapping.expressions import ABSENT
+from proxy.mapping.code import NO_READS, UNKNOWN, Env, Value
+from proxy.mapping.reading import ABSENT
 from proxy.mapping.syntax import is_expression
 from proxy.mapping.templates import Templates, is_constant
 
@@ -57,7 +57,11 @@ class Operators(Templates):
 
     def op_match(self, spec: dict[Any, Any], path: SpecPath, env: Env) -> Value:
         subject = self.silent(spec["$match"], (*path, "$match"), env)
-        name = self.assign("None", "m")
+        if (constant := subject.constant) is None or isinstance(constant, str):
+            return self.known_case(
+                spec, "null" if constant is None else constant, path, replace(env, condition=env.condition | subject.reads)
+            )
+        subject, name = self.named(subject), self.assign("None", "m")
         branches: list[Value] = []
         inner = replace(env, conditional=True, condition=env.condition | subject.reads)
         header = "if"
@@ -72,8 +76,20 @@ class Operators(Templates):
             return joined(name, [*branches, last])
         return replace(joined(name, branches), absent=True)
 
+    def known_case(self, spec: dict[Any, Any], subject: str, path: SpecPath, env: Env) -> Value:
+        """The case for a subject that is known while compiling."""
+        for case, field in spec.items():
+            pieces = case.split("|") if isinstance(case, str) else [msgspec.json.encode(case).decode()]
+            if subject in pieces and pieces[0][:1] != "$":
+                return self.template(field, (*path, case), env)
+        return self.template(spec["$else"], (*path, "$else"), env) if "$else" in spec else ABSENT
+
     def op_if(self, spec: dict[Any, Any], path: SpecPath, env: Env) -> Value:
         condition = self.decide(spec["$if"], (*path, "$if"), env)
+        if (constant := condition.constant) is not UNKNOWN:
+            known = replace(env, condition=env.condition | condition.reads)
+            branch, default = ("$then", True) if constant else ("$else", ABSENT)
+            return self.template(spec.get(branch, default), (*path, branch), known) if branch in spec or constant else ABSENT
         name = self.assign("None", "c")
         inner = replace(env, conditional=True, condition=env.condition | condition.reads)
         branches = [self.alternative(name, f"if {condition.code}", spec.get("$then", True), (*path, "$then"), inner)]
@@ -99,7 +115,7 @@ class Operators(Templates):
         track, self.track = self.track, False
         value = self.reading_all(lambda: self.template(spec, path, env))
         self.track = track
-        return self.named(value)
+        return value
 
     def decide(self, spec: Any, path: SpecPath, env: Env) -> Value:
         """A condition."""
@@ -125,7 +141,11 @@ class Operators(Templates):
 
         def add(inner: Env) -> None:
             value = self.template(spec["$do"], (*path, "$do"), inner) if "$do" in spec else inner.item
-            self.collect(name, self.named(self.used(value)), begun=False)
+            if inner.item.members is not None and value.kind == "dict" and not self.used(value).nothing:  # one part alone
+                code = self.used(value).code
+                self.line(f"{name} = [{code}]" + (f" if {code} is not None else None" if value.absent else ""))
+            else:
+                self.collect(name, self.named(self.used(value)), begun=False)
 
         self.each(spec, path, env, add)
         return Value(name, kind="list")
@@ -144,7 +164,10 @@ class Operators(Templates):
             inner = replace(env, item=item, names=names, conditional=True)
             if "$where" in spec:
                 condition = self.decide(spec["$where"], (*path, "$where"), inner)
-                self.branch(f"if {condition.code}", lambda: body(inner))
+                if condition.constant is True:
+                    body(inner)
+                else:
+                    self.branch(f"if {condition.code}", lambda: body(inner))
             else:
                 body(inner)
 
@@ -162,6 +185,9 @@ class Operators(Templates):
             if isinstance(tree, syntax.Path) and not paths.singular(tree.segments):
                 self.visit(self.root(tree, path, env), tree.segments, env.root, body)
                 return
+            if isinstance(tree, syntax.Filter) and tree.name == "parts" and not self.tracing:
+                self.each_part(self.expression(tree.operand, path, env), body)
+                return
         value = self.loop_value(source, path, env)
         item = self.item(value)
         typed = self.typed and value.node is not None and value.node.is_list
@@ -172,6 +198,23 @@ class Operators(Templates):
                 return
             with self.block(f"if {item.code} is not None"):
                 body(replace(item, absent=False))
+
+    def each_part(self, content: Value, body: Callable[[Value], None]) -> None:
+        """Message content, part by part. Mostly it is a text: the one part that this is need not be made to be read."""
+        code = content.code
+        if content.nothing:
+            return
+        text = {"type": Value("'text'", absent=False), "text": Value(code, absent=False, kind="str", reads=content.reads)}
+        part = Value("", absent=False, kind="dict", reads=content.reads, members=text)
+        if content.kind == "str" and not content.absent:
+            body(part)
+            return
+        self.branch(f"if type({code}) is str", lambda: body(part))
+        item = self.item(content)
+        self.noted.append(set())
+        with self.block("else"), self.block(f"for {item.code} in {self.several(code)}"), self.block(f"if {item.code} is not None"):
+            body(replace(item, absent=False))
+        self.noted.pop()
 
     def several(self, code: str) -> str:
         """Source for the items of a value that may be a list, a single item, or absent."""
@@ -186,13 +229,21 @@ class Operators(Templates):
                 return self.text(source, path, env)
             if isinstance(tree, syntax.Path):
                 return self.path(tree, path, env)
-        return self.silent(source, path, env)
+        return self.named(self.silent(source, path, env))
 
     def op_concat(self, spec: dict[Any, Any], path: SpecPath, env: Env) -> Value:
-        name = self.assign("[]", "l")
+        name = self.assign("None", "l")
         for position, piece in enumerate(self.listed(spec, "$concat", path)):
-            self.collect(name, self.template(piece, (*path, "$concat", position), env))
+            value = self.template(piece, (*path, "$concat", position), env)
+            if not value.nothing:
+                self.line(f"{name} = put_together({name}, {value.code}) if {name} else {self.listing(value)}")
         return Value(self.assign(f"{name} or None"), kind="list")
+
+    def listing(self, value: Value) -> str:
+        """Source for a value as the list that it adds to others."""
+        if value.kind == "list":
+            return value.code
+        return f"{value.code} if type({value.code}) is list else put_together(None, {value.code})"
 
     def op_merge_adjacent(self, spec: dict[Any, Any], path: SpecPath, env: Env) -> Value:
         items = self.template(spec["$merge_adjacent"], (*path, "$merge_adjacent"), env)
@@ -213,59 +264,12 @@ class Operators(Templates):
         def add(item: Value) -> None:
             inner = replace(env, item=item)
             key, value = (self.silent(spec[part], (*path, part), inner) for part in ("$key", "$value"))
-            with self.block(f"if type({key.code}) is str and {value.code} is not None"):
+            there = f" and {value.code} is not None" if value.absent else ""
+            with self.block(f"if type({key.code}) is str{there}"):
                 self.line(f"{name}[{key.code}] = {value.code}")
 
         self.repeat(spec["$index"], (*path, "$index"), env, add)
         return Value(name, absent=False, kind="dict")
-
-    def op_use(self, spec: dict[Any, Any], path: SpecPath, env: Env) -> Value:
-        wanted = spec["$use"]
-        if wanted not in self.pieces.defs:
-            self.faults.unknown((*path, "$use"), "unknown-name", "def", str(wanted), self.pieces.defs)
-            return ABSENT
-        if wanted in env.open_defs:
-            self.faults.add((*path, "$use"), "recursive-def", f"the def {wanted!r} uses itself")
-            return ABSENT
-        inner = replace(env, open_defs=(*env.open_defs, wanted))
-        item = self.loop_value(spec["$of"], (*path, "$of"), env) if "$of" in spec else env.item
-        if not env.stateful and not self.tracing:
-            absent = "$of" in spec and item.absent
-            return self.call_def(wanted, replace(inner, item=item, conditional=env.conditional or absent), absent)
-        if "$of" not in spec:
-            return self.template(self.pieces.defs[wanted], ("defs", wanted), inner)
-        name = self.assign("None", "u")
-        place = replace(inner, item=replace(item, absent=False), conditional=True)
-        value = self.alternative(name, f"if {item.code} is not None", self.pieces.defs[wanted], ("defs", wanted), place)
-        return Value(name, absent=value.absent or item.absent, kind=value.kind, reads=value.reads)
-
-    def call_def(self, wanted: str, env: Env, absent: bool) -> Value:
-        """A def as a function, written once for all places that see the same things.
-
-        (In streams a def stands in place: a function would be made anew for each event.)
-
-        What is named by a loop around it (`$pos`, `$as`) is handed over.
-        """
-        item = env.item
-        local = {name: value for name, value in env.names.items() if self.lasting.get(name) is not value}
-        kinds = tuple((name, value.kind, value.reads) for name, value in local.items())
-        seen = (wanted, kinds, item.kind, item.reads, item.certain, env.rejects, env.conditional, env.condition, self.track)
-        if seen not in self.shared:
-            name = self.name("d_")
-            inside = replace(item, code=self.name("i"), absent=not absent)
-            given = {label: replace(value, code=self.name("g")) for label, value in local.items()}
-            with self.aside(f"def {name}({', '.join([inside.code, *(value.code for value in given.values())])})"):
-                body = replace(env, item=inside, names={**env.names, **given})
-                outer, self.reading = self.reading, set()
-                value = self.template(self.pieces.defs[wanted], ("defs", wanted), body)
-                self.line(f"return {value.code}")
-            self.shared[seen] = (name, value, frozenset(self.reading))
-            self.reading = outer
-        name, value, reading = self.shared[seen]
-        self.reading |= reading
-        call = f"{name}({', '.join([item.code, *(each.code for each in local.values())])})"
-        code = f"{call} if {item.code} is not None else None" if absent else call
-        return replace(value, code=self.assign(code, "u"), absent=value.absent or absent)
 
     def op_join(self, spec: dict[Any, Any], path: SpecPath, env: Env) -> Value:
         pieces = self.listed(spec, "$join", path)

@@ -6,18 +6,28 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from proxy.mapping import paths
-from proxy.mapping.code import Code, Node, Value
+from proxy.mapping.code import Code, Node, Value, attribute
+from proxy.mapping.needs import first_name, tested
 from proxy.mapping.paths import Index, Logical, Name, Query, Segments, Selector, Slice, Test
 
 #: Request parameters that every mapping serves; they are never reported as dropped.
 UNTRACKED = frozenset(("model", "messages", "stream", "input"))
 
 
+ABSENT = Value("None")
+
+
 class Reading(Code):
     """Adds paths to the source."""
 
+    #: Lists are gone through from their ends.
+    backwards = False
+
     def used(self, value: Value) -> Value:
-        """The value is taken as a whole: it must be decoded in full."""
+        """The value is taken as a whole: it must be decoded in full, or made."""
+        if value.members is not None:
+            pieces = ", ".join(f"{name!r}: {member.code}" for name, member in value.members.items())
+            return Value(self.assign("{" + pieces + "}"), absent=False, kind="dict", reads=value.reads)
         if value.node is not None and not self.typed:
             value.node.whole = True
         return value
@@ -31,13 +41,17 @@ class Reading(Code):
     def step(self, value: Value, selector: Selector) -> Value:
         if isinstance(selector, Name):
             return self.field(value, selector.name)
+        if value.nothing or value.members is not None:
+            return ABSENT
         index = place(selector)
         node = self.inner(value)
         code = f"{value.code}[{index}] if {holds(value.code, index)} else None"
         return Value(self.assign(code), reads=value.reads, node=node)
 
     def field(self, value: Value, name: str) -> Value:
-        known = self.recall(value.code, name)
+        if value.nothing:
+            return ABSENT
+        known = self.recall(value.code, name) if value.members is None else value.members.get(name, ABSENT)
         if known is not None:
             self.reading |= known.reads
             return known
@@ -51,7 +65,8 @@ class Reading(Code):
         if self.typed and value.node is not None and value.node.is_object and name in value.node.presence:
             with self.block(f"if {found} is NOTHING"):
                 self.line(f"{found} = None")
-        result = Value(found, reads=reads, certain=value.kind == "request", node=node)
+        several = self.family(found) if value.kind == "request" and self.depth == 1 and self.remember_reads else ""
+        result = Value(found, reads=reads, certain=value.kind == "request", node=node, several=several)
         return result if value.code == "memory" else self.learn(value.code, name, result)
 
     def inner(self, value: Value, name: str | None = None) -> Node | None:
@@ -69,7 +84,14 @@ class Reading(Code):
         read = f"{value.code}.get({name!r})" if default == "None" else f"{value.code}.get({name!r}, {default})"
         if value.kind in ("dict", "request"):
             return f"{read} if {value.code} is not None else {default}" if value.absent else read
+        if value.code[:1] == "i" and self.remember_reads:
+            return self.as_object(value) + read[len(value.code) :]
         return f"{read} if type({value.code}) is dict else {default}"
+
+    def as_object(self, item: Value) -> str:
+        """An item to read several members of: what is no object has none."""
+        known = self.recall(item.code, "")
+        return (known or self.learn(item.code, "", Value(self.assign(f"{item.code} if type({item.code}) is dict else EMPTY")))).code
 
     def probe(self, value: Value, segments: Segments) -> str:
         """A singular path as the standard reads it: NOTHING where there is nothing, None for null."""
@@ -77,6 +99,11 @@ class Reading(Code):
         last = segments[-1][0] if segments else None
         if last is None:
             return self.used(value).code
+        if owner.nothing:
+            return "NOTHING"
+        if owner.members is not None:
+            there = owner.members.get(last.name) if isinstance(last, Name) else None
+            return self.named(there).code if there else "NOTHING"
         if isinstance(last, Name):
             if owner.kind == "request" and last.name not in UNTRACKED:
                 self.reading.add(last.name)
@@ -89,6 +116,8 @@ class Reading(Code):
 
     def visit(self, value: Value, segments: Segments, root: Value, body: Callable[[Value], None], nulls: bool = False) -> None:
         """Write loops that run `body` for each value a path finds; nulls are passed over unless asked for."""
+        if value.nothing and not nulls:
+            return
         if not segments:
             if nulls or not value.absent:
                 body(value)
@@ -108,6 +137,12 @@ class Reading(Code):
             else:
                 self.visit(self.step(value, selector), rest, root, body, nulls)
             return
+        if value.members is not None:
+            value = self.used(value)
+        if value.several and (names := self.needed(selector, rest)):
+            with self.block(f"if {' and '.join(self.there(value.several, [name]) for name in names)}"):
+                self.select(replace(value, several="", family=value.several), selector, rest, root, body, nulls)
+            return
         item = self.item(value)
         with self.block(f"for {item.code} in {self.loop(value, selector)}"):
             if isinstance(selector, Test):
@@ -116,18 +151,34 @@ class Reading(Code):
             else:
                 self.visit(item, rest, root, body, nulls)
 
+    def needed(self, selector: Selector, rest: Segments) -> list[str]:
+        """Members without which an item is passed over."""
+        names = tested(selector.condition) if isinstance(selector, Test) else frozenset()
+        return sorted(names | (first_name(rest) or frozenset()))
+
     def item(self, value: Value) -> Value:
         """A name for the items of a list; those of a typed list are never null."""
         node = self.inner(value)
-        return Value(self.name("i"), absent=not (self.typed and node is not None and node.is_object), reads=value.reads, node=node)
+        return Value(
+            self.name("i"),
+            absent=not (self.typed and node is not None and node.is_object),
+            reads=value.reads,
+            node=node,
+            family=value.several or value.family,
+        )
 
     def loop(self, value: Value, selector: Selector) -> str:
+        """Source for what a selector looks at, one by one."""
+        return f"reversed({self.children(value, selector)})" if self.backwards else self.children(value, selector)
+
+    def children(self, value: Value, selector: Selector) -> str:
         if isinstance(selector, Slice):
             piece = ":".join("" if bound is None else str(bound) for bound in (selector.start, selector.stop, selector.step))
             return f"({value.code}[{piece}] if type({value.code}) is list else ())" if selector.step != 0 else "()"
         if value.kind == "list" or (self.typed and value.node is not None and value.node.is_list):
             return f"{value.code} or ()" if value.absent else value.code
-        return f"({value.code} if type({value.code}) is list else children({value.code}))"
+        code = value.code
+        return f"({code} if type({code}) is list else {code}.values() if type({code}) is dict else ())"
 
     # -- tests inside brackets: the standard's semantics ------------------------------------------------------------
 
@@ -138,14 +189,24 @@ class Reading(Code):
                 return f"({first} {'and' if operator == '&&' else 'or'} {second})"
             case paths.Negation(operand=operand):
                 return f"(not {self.logical(operand, item, root)})"
-            case paths.Comparison(operator=operator, left=left, right=right):
-                return compare(operator, self.operand(left, item, root), self.operand(right, item, root))
+            case paths.Comparison():
+                return self.compared(condition, item, root)
             case _:
                 return self.exists(condition, item, root)
 
-    def operand(self, operand: Query | paths.Constant, item: Value, root: Value) -> str:
+    def compared(self, condition: paths.Comparison, item: Value, root: Value) -> str:
+        """Beside a constant but null it is all one whether null or nothing is found: the field may have been read before."""
+        left, right = condition.left, condition.right
+        sides = [(left, right), (right, left)]
+        told = any(isinstance(one, paths.Constant) and one.value is not None and isinstance(other, Query) for one, other in sides)
+        first, second = (self.operand(side, item, root, told) for side in (left, right))
+        return compare(condition.operator, first, second)
+
+    def operand(self, operand: Query | paths.Constant, item: Value, root: Value, told: bool) -> str:
         if isinstance(operand, paths.Constant):
             return repr(operand.value)
+        if told:
+            return self.named(self.used(self.walk(item if operand.root == "@" else root, operand.segments))).code
         return self.probe(item if operand.root == "@" else root, operand.segments)
 
     def exists(self, query: Query, item: Value, root: Value) -> str:
@@ -167,11 +228,6 @@ def place(selector: Selector) -> int:
 def holds(code: str, index: int) -> str:
     """Source for `this value is a list that has that index`."""
     return f"type({code}) is list and len({code}) >= {index + 1 if index >= 0 else -index}"
-
-
-def attribute(name: str) -> str:
-    """The name of a JSON member as an attribute of a typed event."""
-    return "f_" + "".join(letter if letter.isascii() and letter.isalnum() else f"_{ord(letter):x}_" for letter in name)
 
 
 def compare(operator: str, left: str, right: str) -> str:

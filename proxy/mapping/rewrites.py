@@ -8,14 +8,14 @@ from typing import Any
 from proxy.errors import SpecPath
 from proxy.mapping import paths
 from proxy.mapping.code import Env, Value
-from proxy.mapping.operators import Operators
+from proxy.mapping.defs import Defs
 from proxy.mapping.paths import PathFault, Segments
 from proxy.mapping.untag import untag_whole
 
 KEYS = frozenset(("at", "when", "rename", "set", "untag", "drop", "keep", "remember"))
 
 
-class Rewrites(Operators):
+class Rewrites(Defs):
     """Adds rewrite rules to the source. The document is a dict of its own; nothing read from it is remembered."""
 
     def rewrite(self, rules: Any, path: SpecPath, env: Env) -> None:

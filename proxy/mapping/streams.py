@@ -197,7 +197,7 @@ class StreamRules(Rewrites):
             act(spec, path, env)
 
     def choose_case(self, spec: dict[Any, Any], path: SpecPath, env: Env, act: Callable[[Any, SpecPath, Env], None]) -> None:
-        subject = self.silent(spec["$match"], (*path, "$match"), env)
+        subject = self.named(self.silent(spec["$match"], (*path, "$match"), env))
         header = "if"
         for case, field in spec.items():
             if case in ("$match", "$else"):

@@ -6,19 +6,19 @@ others can be reported. A parameter that is certainly carried costs nothing at r
 
 from __future__ import annotations
 
-import re
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from proxy.errors import SpecPath
 from proxy.mapping.code import Env, Pieces, Value
 from proxy.mapping.expressions import Expressions
+from proxy.mapping.needs import REQUIRED, needed
+from proxy.mapping.reading import ABSENT
 from proxy.mapping.syntax import is_expression
-
-_REQUIRED = re.compile(r"\s*\|\s*required\s*$")
 
 
 class Templates(Expressions):
@@ -38,10 +38,25 @@ class Templates(Expressions):
             return self.leaf(spec, path, env)
         if isinstance(spec, dict):
             operator = next((key for key in spec if isinstance(key, str) and key[:1] == "$" and key[:2] != "$$"), None)
-            return self.operator(operator, spec, path, env) if operator else self.object(spec, path, env)
+            if operator is None:
+                return self.object(spec, path, env)
+            names = needed(spec, self.pieces.defs) if env.item.family and not self.tracing else None
+            build = self.operator if names is None else partial(self.where_there, names)
+            return build(operator, spec, path, env)
         if isinstance(spec, list):
             return self.list_of(spec, path, env)
         return self.constant_value(spec, env)
+
+    def where_there(self, names: frozenset[str], operator: str, spec: Any, path: SpecPath, env: Env) -> Value:
+        """What is absent for items without all of these members, as its whole list may be."""
+        name, found = self.assign("None"), []
+
+        def build() -> None:
+            found.append(self.operator(operator, spec, path, replace(env, conditional=True)))
+            self.line(f"{name} = {found[0].code}")
+
+        self.branch(f"if {self.there(env.item.family, names)}", build)
+        return Value(name, kind=found[0].kind, reads=found[0].reads)
 
     @abstractmethod
     def operator(self, operator: str, spec: dict[Any, Any], path: SpecPath, env: Env) -> Value:
@@ -115,9 +130,11 @@ class Templates(Expressions):
             return replace(self.constant_value(literal(spec), env), kind="dict")
         needed: dict[Any, Value] = {}
         for key, field in spec.items():
-            if isinstance(field, str) and is_expression(field) and _REQUIRED.search(field):
-                needed[key] = self.leaf(_REQUIRED.sub("", field), (*path, key), env)
+            if isinstance(field, str) and is_expression(field) and REQUIRED.search(field):
+                needed[key] = self.leaf(REQUIRED.sub("", field), (*path, key), env)
         missing = [value.code for value in needed.values() if value.absent]
+        if "None" in missing:
+            return ABSENT
         if not missing:
             return self.fields(spec, needed, path, env)
         name = self.assign("None", "o")
@@ -135,12 +152,15 @@ class Templates(Expressions):
         for key, field in spec.items():
             label = repr(key[1:] if isinstance(key, str) and key[:2] == "$$" else str(key))
             value = replace(needed[key], absent=False) if key in needed else self.template(field, (*path, key), env)
-            values.append((label, value, is_constant(field)))
+            if not value.nothing or is_constant(field):
+                values.append((label, value, is_constant(field)))
+        if all(constant for *_, constant in values):  # nothing else of it can be there
+            return ABSENT
         sure = any(not value.absent and not constant for _, value, constant in values)
         doubtful = [value.code for _, value, _ in values if value.absent]
         display = "{" + ", ".join(f"{label}: {value.code}" for label, value, _ in values) + "}"
         if not doubtful:
-            return Value(self.assign(display, "o"), absent=not sure, kind="dict")
+            return Value(self.assign(display, "o"), absent=False, kind="dict")
         if len(doubtful) == 1 and not sure:
             return Value(self.assign(f"{display} if {doubtful[0]} is not None else None", "o"), kind="dict")
         first = next(position for position, (_, value, _) in enumerate(values) if value.absent)
@@ -156,16 +176,20 @@ class Templates(Expressions):
     def list_of(self, spec: list[Any], path: SpecPath, env: Env) -> Value:
         if is_constant(spec):
             return replace(self.constant_value(literal(spec), env), kind="list")
-        values = [self.template(item, (*path, position), env) for position, item in enumerate(spec)]
-        if not any(value.absent for value in values):
-            return Value(self.assign("[" + ", ".join(value.code for value in values) + "]"), absent=False, kind="list")
-        if len(values) == 1:
-            return Value(self.assign(f"[{values[0].code}] if {values[0].code} is not None else None", "l"), kind="list")
+        pairs = [(self.template(item, (*path, position), env), is_constant(item)) for position, item in enumerate(spec)]
+        pairs = [(value, constant) for value, constant in pairs if constant or not value.nothing]
+        if all(constant for _, constant in pairs):
+            return ABSENT
+        if not any(value.absent for value, _ in pairs):
+            return Value(self.assign("[" + ", ".join(value.code for value, _ in pairs) + "]"), absent=False, kind="list")
+        if len(pairs) == 1:
+            code = pairs[0][0].code
+            return Value(self.assign(f"[{code}] if {code} is not None else None", "l"), kind="list")
         name = self.assign("[]", "l")
-        for value in values:
+        for value, _ in pairs:
             self.collect(name, replace(value, kind="item"))
-        if all(value.absent or is_constant(item) for value, item in zip(values, spec, strict=True)):
-            constants = sum(is_constant(item) for item in spec)
+        if all(value.absent or constant for value, constant in pairs):
+            constants = sum(constant for _, constant in pairs)
             return Value(self.assign(f"{name} if len({name}) > {constants} else None"), kind="list")
         return Value(name, absent=False, kind="list")
 
@@ -174,6 +198,8 @@ class Templates(Expressions):
 
         A list that is not yet `begun` is None until it has an item.
         """
+        if value.nothing:
+            return
         code = value.code
         tests = {"list": code, "": f"{code} is not None and {code} != []"}
         with self.block(f"if {tests.get(value.kind, f'{code} is not None')}") if value.absent or not begun else nullcontext():

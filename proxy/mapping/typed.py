@@ -9,8 +9,7 @@ from typing import Any
 
 import msgspec
 
-from proxy.mapping.code import NOTHING, Node
-from proxy.mapping.reading import attribute
+from proxy.mapping.code import NOTHING, Node, attribute
 
 
 def decoder(node: Node) -> msgspec.json.Decoder[Any] | None:

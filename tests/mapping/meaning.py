@@ -75,7 +75,7 @@ def children(value):
     return value if isinstance(value, list) else list(value.values()) if isinstance(value, dict) else []
 
 
-SINGULAR = st.sampled_from(FIELDS).map(lambda name: (f".{name}", into(name))) | st.sampled_from([0, 1, -1]).map(
+SINGULAR = st.sampled_from((*FIELDS, "text")).map(lambda name: (f".{name}", into(name))) | st.sampled_from([0, 1, -1]).map(
     lambda index: (f"[{index}]", at(index))
 )
 TESTS = st.one_of(
@@ -121,6 +121,7 @@ FILTERS = {
     "string": lambda value: value if isinstance(value, str) else ABSENT,
     "object": lambda value: value if isinstance(value, dict) else ABSENT,
     "nonempty": lambda value: ABSENT if value in ("", [], {}) else value,
+    "parts": lambda value: [{"type": "text", "text": value}] if isinstance(value, str) else value if isinstance(value, list) else [value],
     "count": lambda value: len(value) if isinstance(value, list | dict | str) else ABSENT,
     "map(words)": lambda value: {"x": "ex", "y": "why", "1": "one", 1: "one"}.get(value, ABSENT) if type(value) in (str, int) else ABSENT,
     "prefix('p')": lambda value: "p" + value if isinstance(value, str) else ABSENT,
@@ -249,9 +250,14 @@ def choices(draw, names, inner):
     return {"$match": asked, "x|1|true": then, "null|1.5": other}, chosen
 
 
+def parts_of(pair):
+    """Message content, part by part."""
+    return f"{pair[0]} | parts", lambda *at: ABSENT if pair[1](*at) is ABSENT else FILTERS["parts"](pair[1](*at))
+
+
 @st.composite
 def loops(draw, names, depth):
-    source, items = draw(list_paths(names) | singular_paths(names))
+    source, items = draw(list_paths(names) | singular_paths(names) | singular_paths(names).map(parts_of))
     name = f"i{depth}"
     inside = (*names, name, "pos")
     where, fits = draw(expressions(inside)) if draw(st.booleans()) else ("(true)", lambda *_: True)

@@ -21,7 +21,7 @@ def test_every_filter_has_an_example():
 
 def test_an_absent_value_stays_absent_through_every_filter():
     spec = {"tables": {"t": {"a": 1, "$else": 2}}, "schemas": {"s": {}}}
-    arguments = {"table": "t", "schema": "s", "value": "1", "constant": "1"}
+    arguments = {"table": "t", "schema": "s", "value": "1", "text": "'x'", "separator": "'x'", "number": "1"}
     for entry in FILTERS.values():
         if entry.name == "required":
             continue

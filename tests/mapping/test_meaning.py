@@ -4,7 +4,7 @@ import msgspec
 from compiling import dialect, evaluate
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from meaning import ABSENT, DEFS, DOCUMENTS, objects, singular_paths, templates
+from meaning import ABSENT, DEFS, DOCUMENTS, flat, objects, singular_paths, templates
 
 from proxy.mapping.chunks import ChunkWriter
 from proxy.mapping.context import Context
@@ -15,9 +15,21 @@ VARIABLES = ("v", "w")
 
 
 @st.composite
+def defs_of_content(draw):
+    """A def that goes through the parts of message content."""
+    body, meaning = draw(templates_without_defs(1))
+
+    def build(item, document, known):
+        pieces = [{"type": "text", "text": item}] if isinstance(item, str) else item if isinstance(item, list) else [item]
+        return [made for piece in pieces if piece is not None for made in flat(meaning(piece, document, known))] or ABSENT
+
+    return {"$each": ". | parts", "$do": body}, build
+
+
+@st.composite
 def programs(draw):
     """(defs, variables, template) and what they mean of a document."""
-    plain = {name: draw(objects((), templates_without_defs(1))) for name in DEFS}
+    plain = {name: draw(objects((), templates_without_defs(1)) | defs_of_content()) for name in DEFS}
     variables = {name: draw(templates_without_defs(2)) for name in VARIABLES}
     spec, meaning = draw(templates(VARIABLES))
 
@@ -40,6 +52,17 @@ def test_a_template_does_what_it_means(program, document):
     expected = meaning(document)
     found = evaluate(spec, document, {"defs": defs, "tables": TABLES}, variables)
     assert msgspec.json.encode(found) == msgspec.json.encode(None if expected is ABSENT else expected)
+
+
+@SEVERAL
+@given(program=programs(), document=DOCUMENTS)
+def test_a_request_is_what_its_template_means(program, document):
+    """What is known of a request's lists, and the functions that are made of defs, change nothing."""
+    defs, variables, spec, meaning = program
+    expected = meaning(document)
+    mapping = dialect(request={"vars": variables, "body": {"made": spec}}, defs=defs, tables=TABLES).operations["chat"].request
+    found, _ = mapping(document, Context(model="m"))
+    assert msgspec.json.encode(found) == msgspec.json.encode({} if expected is ABSENT else {"made": expected})
 
 
 @st.composite
