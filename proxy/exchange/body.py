@@ -18,10 +18,16 @@ from proxy.exchange.client import ClientRequest
 
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
+#: Bytes a second that a body must come with in the long run: else a drip, each drop in time, would hold its connection for ever.
+SLOWEST = 500
+
 
 @dataclass(frozen=True, slots=True)
 class BodyLimits:
-    """`size`: bytes a body held in memory may have; `idle`: seconds between two reads; `total`: seconds for a body held in memory."""
+    """`size`: bytes a body held in memory may have; `total`: seconds that one may take.
+
+    `idle`: seconds that a client may be waited for; what it sends buys it more of them, at `SLOWEST`.
+    """
 
     size: int = 32 * 2**20
     idle: float = 30
@@ -105,11 +111,14 @@ async def _collect(request: ClientRequest, limits: BodyLimits) -> bytes:
 
 
 async def read_pieces(request: ClientRequest, idle: float) -> AsyncIterator[bytes]:
-    """The body as it comes, compressed or not. aiohttp's parser may wait for ever after a malformed chunk: each read has a deadline."""
+    """The body as it comes, compressed or not. Only the time counts that the client is waited for, not what is done in between."""
     content = request.content
+    clock = asyncio.get_running_loop().time
+    patience = idle
     while True:
+        began = clock()
         try:
-            async with asyncio.timeout(idle):
+            async with asyncio.timeout(patience):
                 piece = await content.readany()
         except TimeoutError:
             raise _too_slow() from None
@@ -119,6 +128,7 @@ async def read_pieces(request: ClientRequest, idle: float) -> AsyncIterator[byte
             raise ClientGone from None
         if not piece:
             return
+        patience = min(idle, patience - (clock() - began) + len(piece) / SLOWEST)
         yield piece
 
 
