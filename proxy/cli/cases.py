@@ -151,7 +151,7 @@ class Case:
             raise CaseError(f"the operation's streams are {mapping.decode if mapping else 'not described'}, not {form}")
         replay = Replay(mapping, self._context(), usage_wanted=bool(self.head.get("include_usage")))
         if in_full:
-            replay.stream.decode = None
+            replay.stream.decoder = None
         decoder = DECODERS[form]()
         events = [event for piece in pieces for event in decoder.feed(piece)] + decoder.close()
         written = b""

@@ -177,7 +177,7 @@ def _traced(call: TargetCall, steps: list[Step]) -> TargetCall:
     if operation.response is not None and traced.response is not None:
         operation = replace(operation, response=replace(operation.response, function=told(traced.response)))
     if operation.stream is not None and traced.event is not None:
-        operation = replace(operation, stream=replace(operation.stream, plain=told(traced.event), typed=None, decoder=None))
+        operation = replace(operation, stream=replace(operation.stream, step_in_full=told(traced.event), decoder=None))
     return replace(call, operation=operation)
 
 

@@ -61,7 +61,7 @@ class Replay:
     def event(self, name: str, data: bytes) -> bytes:
         """What the client is sent for one event. Raises ValueError for one that cannot be read."""
         try:
-            self._lane.event(name, data)
+            self._lane.read([(name, data)])
         except StreamFault as fault:
             self.error = reported(fault.report)
             return self._lane.take() + b"data: " + msgspec.json.encode(self.error.envelope()) + b"\n\n"

@@ -22,7 +22,7 @@ class NdjsonDecoder:
 
     def feed(self, data: bytes) -> list[tuple[str, bytes]]:
         """The lines that `data` completes, as ("", line). Raises CodecError for a line over the limit."""
-        return [("", text) for line in self._splitter.feed(data) if (text := line.strip(_BLANK))]
+        return [("", text) for line in self._splitter.feed(data).split(b"\n") if (text := line.strip(_BLANK))]
 
     def close(self) -> list[tuple[str, bytes]]:
         """At the end of the stream: the last line, if it lacks its end. It may be cut anywhere."""

@@ -12,7 +12,9 @@ from __future__ import annotations
 from proxy.codecs.splitter import Splitter
 
 _BOM = b"\xef\xbb\xbf"
+_LF = 10
 _KNOWN_NAMES = 64
+_LONG_NAME = 80
 
 #: Event name ("" where the stream gives none) and data.
 Event = tuple[str, bytes]
@@ -29,7 +31,7 @@ class SseDecoder:
     def __init__(self, limit: int = 16 * 2**20) -> None:
         self._limit = limit
         self._splitter = Splitter(b"\n\n", limit)
-        self._names: dict[bytes, str] = {b"": ""}  # what stands before "data: " in an event -> its name
+        self._names: dict[bytes, str] = {}  # those seen, as they stand in the stream and as text
         self._after_cr = False
         self._start: bytes | None = b""  # bytes that may become a byte order mark; None once that is settled
 
@@ -42,34 +44,61 @@ class SseDecoder:
         """The events that `data` completes, as (name or "", data). Raises CodecError for an event over the limit."""
         if self._start is not None:
             data = self._skip_bom(self._start + data)
-        if not self._splitter.held and len(data) <= self._limit and (events := _single_lines(data)):
+        if not self._splitter.held and len(data) <= self._limit and (events := self._usual(data)) is not None:
             self._after_cr = False
             return events
         if self._after_cr or b"\r" in data:
             data = self._to_lf(data)
-        names = self._names
-        events = []
-        for block in self._splitter.feed(data):
-            head, found, line = block.partition(b"data: ")
-            name = names.get(head)
-            if name is None or not found or b"\n" in line:
-                self._add(events, block, head)
-            else:
-                events.append((name, line))
+        whole = self._splitter.feed(data)
+        events = self._usual(whole)
+        if events is None:
+            events = [event for block in whole.split(b"\n\n") if (event := self._interpret(block))]
         return events
 
     def close(self) -> list[Event]:
         """At the end of the stream: the event that lacks its blank line, if there is one. It may be cut anywhere."""
-        event = _interpret(self._splitter.close())
+        event = self._interpret(self._splitter.close())
         return [] if event is None else [event]
 
-    def _add(self, events: list[Event], block: bytes, head: bytes) -> None:
-        """An event of any form; remembers `event: …` lines for those that follow, as long as they are few and short."""
-        event = _interpret(block)
-        if event is not None:
-            events.append(event)
-        if head.startswith(b"event: ") and head.find(b"\n") == len(head) - 1 < 80 and len(self._names) < _KNOWN_NAMES:
-            self._names[head] = head[7:-1].decode("utf-8", "replace")
+    def _usual(self, data: bytes) -> list[Event] | None:
+        """The events of a read that holds nothing but whole events in one of the two usual layouts (most reads do); else None."""
+        if data.startswith(b"data: "):
+            return _unnamed(data)
+        if data.startswith(b"event: ") and data.endswith(b"\n\n") and b"\r" not in data:
+            return self._named(data)
+        return None
+
+    def _named(self, data: bytes) -> list[Event] | None:
+        """The events of a read in which each is a line `event: …` and a line `data: …`; else None."""
+        names = self._names
+        events = []
+        for block in data[7:-2].split(b"\n\nevent: "):
+            name, found, line = block.partition(b"\ndata: ")
+            if not found or _LF in line or (name not in names and _LF in name):
+                return None
+            events.append((names[name] if name in names else self._name(name), line))
+        return events
+
+    def _name(self, name: bytes) -> str:
+        """A name as text; remembered, as long as they are few and short."""
+        text = self._names.get(name)
+        if text is None:
+            text = name.decode("utf-8", "replace")
+            if len(name) < _LONG_NAME and len(self._names) < _KNOWN_NAMES:
+                self._names[name] = text
+        return text
+
+    def _interpret(self, block: bytes) -> Event | None:
+        """The event that these lines make, or None without a data line."""
+        name = b""
+        lines: list[bytes] = []
+        for line in block.split(b"\n"):
+            field, _, value = line.partition(b":")
+            if field == b"data":
+                lines.append(value.removeprefix(b" "))
+            elif field == b"event":
+                name = value.removeprefix(b" ")
+        return (self._name(name), b"\n".join(lines)) if lines else None
 
     def _skip_bom(self, data: bytes) -> bytes:
         if len(data) < len(_BOM) and _BOM.startswith(data):
@@ -88,28 +117,16 @@ class SseDecoder:
         return data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
 
 
-def _single_lines(data: bytes) -> list[Event] | None:
-    """The events of a read that holds nothing but whole `data: …` events of one line each (most reads do); else None."""
+def _unnamed(data: bytes) -> list[Event] | None:
+    """The events of a read in which each is a line `data: …`; else None."""
     end = b"\n\n" if data.endswith(b"\n\n") else b"\r\n\r\n"
-    if not (data.startswith(b"data: ") and data.endswith(end)):
+    if not data.endswith(end):
         return None
     lines = data[6 : -len(end)].split(end + b"data: ")
-    if data.count(b"\n") + data.count(b"\r") != len(lines) * len(end):
-        return None  # some line end is not the end of a `data: …` event
+    text = b"".join(lines)
+    if b"\n" in text or b"\r" in text:
+        return None
     return [("", line) for line in lines]
-
-
-def _interpret(block: bytes) -> Event | None:
-    """The event that these lines make, or None without a data line."""
-    name = b""
-    lines: list[bytes] = []
-    for line in block.split(b"\n"):
-        field, _, value = line.partition(b":")
-        if field == b"data":
-            lines.append(value.removeprefix(b" "))
-        elif field == b"event":
-            name = value.removeprefix(b" ")
-    return (name.decode("utf-8", "replace"), b"\n".join(lines)) if lines else None
 
 
 def sse_event(data: bytes, name: str = "") -> bytes:

@@ -9,9 +9,9 @@ import re
 from collections.abc import Callable
 from typing import Protocol
 
-from proxy.codecs import sse_event
+from proxy.codecs import Event, sse_event
 from proxy.mapping.chunks import ChunkWriter
-from proxy.mapping.stream import DONE_DATA, Stream
+from proxy.mapping.stream import Stream
 
 #: In JSON text an unescaped `"model"` before a colon is a member's name, wherever it stands.
 _find_model = re.compile(rb'"model"\s*:\s*("(?:[^"\\]|\\.)*")').search
@@ -29,8 +29,8 @@ class Lane(Protocol):
     def stream(self) -> Stream: ...
 
     @property
-    def event(self) -> Callable[[str, bytes], object]:
-        """Takes one event; raises StreamFault, ValueError or ExchangeError."""
+    def read(self) -> Callable[[list[Event]], object]:
+        """Takes the events of one read; raises StreamFault, ValueError or ExchangeError."""
         ...
 
     def take(self) -> bytes:
@@ -45,12 +45,12 @@ class Lane(Protocol):
 class Translated:
     """Events → OpenAI's chunks."""
 
-    __slots__ = ("_writer", "event", "stream", "take")
+    __slots__ = ("_writer", "read", "stream", "take")
 
     def __init__(self, stream: Stream, writer: ChunkWriter) -> None:
         self.stream = stream
         self._writer = writer
-        self.event: Callable[[str, bytes], object] = stream.event
+        self.read: Callable[[list[Event]], object] = stream.read
         self.take = writer.take
 
     def end(self) -> bytes:
@@ -64,26 +64,22 @@ class Passed:
     `shown`: the name to show, as JSON text; None: the upstream's own.
     """
 
-    __slots__ = ("_add", "_out", "_rename", "_usage_wanted", "_watch", "stream")
+    __slots__ = ("_rename", "_shown", "_usage_wanted", "stream")
 
     def __init__(self, stream: Stream, *, usage_wanted: bool, shown: bytes | None) -> None:
         self.stream = stream
-        self._watch = stream.event
         self._usage_wanted = usage_wanted
         self._rename = ModelName(shown) if shown is not None else None
-        self._out: list[bytes] = []
-        self._add = self._out.append
+        self._shown: list[Event] = []
 
-    def event(self, name: str, data: bytes) -> None:
-        if not self._watch(name, data) and (not self._usage_wanted or data.startswith(DONE_DATA)):
-            return
-        if not data.isascii():
-            data.decode()  # clients decode strictly; raises UnicodeDecodeError, which is a ValueError
-        self._add(sse_event(data, name) if name or b"\n" in data else b"data: %b\n\n" % data)
+    def read(self, events: list[Event]) -> None:
+        self.stream.read(events, self._shown, all_shown=self._usage_wanted)
 
     def take(self) -> bytes:
-        out = b"".join(self._out)
-        self._out.clear()
+        if not self._shown:
+            return b""
+        out = b"".join([sse_event(data, name) if name or b"\n" in data else b"data: %b\n\n" % data for name, data in self._shown])
+        self._shown.clear()
         return out if self._rename is None else self._rename.apply(out)
 
     def end(self) -> bytes:

@@ -211,8 +211,8 @@ class EventRelay(Relay):
             return
         cut = self._decoder.pending
         try:
-            for name, data in self._decoder.close():
-                self._lane.event(name, data)
+            if last := self._decoder.close():
+                self._lane.read(last)
                 cut = False  # all that it lacked was its end
             whole = self._stream.complete() and not cut
         except ValueError:
@@ -231,13 +231,11 @@ class EventRelay(Relay):
             return
         self.events += len(events)
         stream = self._stream
-        event = self._lane.event
         try:
-            for name, data in events:
-                event(name, data)
-                if stream.ended:
-                    self._finish()
-                    return
+            self._lane.read(events)
+            if stream.ended:
+                self._finish()
+                return
         finally:
             # What came before a fault in the same read is the client's.
             if not self.done.done() and (output := self._lane.take()):

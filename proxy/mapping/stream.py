@@ -17,6 +17,11 @@ from proxy.mapping.untag import Splitters
 DONE_DATA = b"[DONE]"
 _decode = msgspec.json.Decoder().decode
 
+#: (name or "", data), as the codecs give them.
+Event = tuple[str, bytes]
+#: White space of JSON that is in no event's data: SSE ends lines with a CR, NDJSON with a LF.
+_JOINTS = {"sse": b"\r", "ndjson": b"\n"}
+
 
 class StreamFault(Exception):
     """The upstream said in its stream that it failed. `report`: message, type, code, param, status, as far as it told."""
@@ -62,13 +67,14 @@ Step = Callable[[Any, str, "Stream", Any, Context], None]
 class StreamMapping:
     """A stream's rules, compiled. `decode` names the codec.
 
+    `step_in_full` takes an event as decoded JSON, `step` what `decoder` makes of it; without a decoder they are one.
     `errors`: set where the events are OpenAI chunks once the rules have rewritten them; it reads those that report a failure.
     """
 
     decode: str
     passthrough: bool
-    plain: Step
-    typed: Step | None
+    step_in_full: Step
+    step: Step
     decoder: msgspec.json.Decoder[Any] | None
     end_data: bytes | None
     eof_after_finish: bool
@@ -79,6 +85,11 @@ class StreamMapping:
         return Stream(self, context, writer if writer is not None and not self.passthrough else Tally())
 
     @property
+    def joint(self) -> bytes:
+        """What may stand between the data of two events, as it is in none of them."""
+        return _JOINTS[self.decode]
+
+    @property
     def end_marker(self) -> bytes:
         """What a client of a passed-through stream reads as its end, besides the events themselves."""
         return DONE if self.end_data is not None else b""
@@ -87,7 +98,7 @@ class StreamMapping:
 class Stream:
     """The state of one stream. `ended`: the upstream has proven that it is whole."""
 
-    __slots__ = ("context", "decode", "ended", "hidden", "mapping", "memory", "ordinals", "plain", "splitters", "typed", "writer")
+    __slots__ = ("context", "decoder", "ended", "hidden", "joint", "mapping", "memory", "ordinals", "splitters", "writer")
 
     def __init__(self, mapping: StreamMapping, context: Context, writer: ChunkWriter | Tally) -> None:
         self.mapping = mapping
@@ -98,9 +109,8 @@ class Stream:
         self.memory: dict[str, Any] = {}
         self.ordinals: dict[str, dict[Any, int]] = {}
         self.splitters = Splitters()
-        self.plain = mapping.plain
-        self.typed = mapping.typed
-        self.decode = mapping.decoder.decode if mapping.decoder is not None else None
+        self.decoder = mapping.decoder
+        self.joint = mapping.joint
 
     @property
     def usage(self) -> dict[str, Any] | None:
@@ -108,39 +118,76 @@ class Stream:
         return self.writer.usage
 
     def event(self, name: str, data: bytes) -> bool:
-        """Run the rules over one event. True: in passthrough, it is to be shown to the client.
+        """Run the rules over one event. True: in passthrough, it is to be shown to the client. Raises as `read` does."""
+        shown: list[Event] = []
+        self.read([(name, data)], shown)
+        return bool(shown)
 
-        Raises StreamFault when it reports a failure, ValueError when it is not what a stream of this kind may hold.
+    def read(self, events: list[Event], shown: list[Event] | None = None, *, all_shown: bool = False) -> None:
+        """Run the rules over the events of one read, up to the one that ends the stream. What came before a fault stands.
+
+        `shown`, in passthrough, gets the events that the client is to see; `all_shown`: also those that the rules hide.
+        Raises StreamFault when an event reports a failure, ValueError when it is not what a stream of this kind may hold.
         """
-        if self.decode is None or self.typed is None:
-            return self.event_in_full(name, data)
-        self.hidden = False
-        try:
-            if not data.isascii():
-                data.decode()  # what the rules do not read is skipped undecoded, and must be UTF-8 all the same
-            document = self.decode(data)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            return self.event_in_full(name, data)
-        try:
-            self.typed(document, name, self, self.writer, self.context)
-        except ReadInFull:
-            return self.event_in_full(name, data)
-        return not self.hidden
+        marked = bool(events) and events[-1][1].startswith(DONE_DATA)
+        plain = events[:-1] if marked else events
+        documents = self.documents(plain)
+        if documents is None:
+            self.read_in_full(events, shown, all_shown)
+            return
+        step, writer, context = self.mapping.step, self.writer, self.context
+        for event, document in zip(plain, documents, strict=True):
+            try:
+                step(document, event[0], self, writer, context)
+            except ReadInFull:
+                self.step_in_full(*event)
+            if shown is not None and (all_shown or not self.hidden):
+                shown.append(event)
+            if self.ended:
+                return
+        if marked:
+            self.read_in_full(events[-1:], shown, all_shown)
 
-    def event_in_full(self, name: str, data: bytes) -> bool:
-        """The same rules over the whole decoded document; the end marker, too, comes this way."""
-        if data.startswith(DONE_DATA):
-            self.ended = self.ended or self.mapping.end_data == data.strip()
-            return False
-        self.hidden = False
+    def documents(self, events: list[Event]) -> list[Any] | None:
+        """The events typed, decoded in one go; None where one of them must be read in full.
+
+        Their data is joined by a byte that is in none of it. If all joints stand between `}` and `{`, each parts two documents, and
+        if there are as many documents as events, nothing else does: each event is one document.
+        """
+        if self.decoder is None:
+            return None
+        joint = self.joint
+        text = joint.join([data for _, data in events])
+        if len(events) > 1 and text.count(b"}%b{" % joint) != len(events) - 1:
+            return None
+        try:
+            if not text.isascii():
+                text.decode()  # what the rules do not read is skipped undecoded, and must be UTF-8 all the same
+            documents = self.decoder.decode_lines(text)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return None
+        return documents if len(documents) == len(events) else None
+
+    def read_in_full(self, events: list[Event], shown: list[Event] | None, all_shown: bool) -> None:
+        """The same rules over whole decoded documents; the end marker, too, comes this way."""
+        for name, data in events:
+            if data.startswith(DONE_DATA):
+                self.ended = self.ended or self.mapping.end_data == data.strip()
+            else:
+                self.step_in_full(name, data)
+                if shown is not None and (all_shown or not self.hidden):
+                    shown.append((name, data))
+            if self.ended:
+                return
+
+    def step_in_full(self, name: str, data: bytes) -> None:
         document = as_object(data)
-        self.plain(document, name, self, self.writer, self.context)
+        self.mapping.step_in_full(document, name, self, self.writer, self.context)
         if self.mapping.errors is not None:
             if document.get("error") or self.mapping.errors.failed(document, self.context):
                 raise StreamFault(self.mapping.errors.read(document, self.context) or document.get("error"))
             if isinstance(self.writer, ChunkWriter):
                 write_chunk(self.writer, document)
-        return not self.hidden
 
     def complete(self) -> bool:
         """Whether the stream may be taken as whole if the upstream closes it cleanly now."""

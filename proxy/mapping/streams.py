@@ -24,17 +24,15 @@ def compile_stream(spec: dict[str, Any], path: SpecPath, pieces: Pieces, errors:
     rewrites = "rewrite" in spec
     node = Node()
     plain = _step(StreamRules(pieces), spec, path, node)
-    typed = None
     reader = None if rewrites else decoder(node)
-    if reader is not None:
-        typed = _step(StreamRules(pieces, typed=True), spec, path, node)
+    typed = plain if reader is None else _step(StreamRules(pieces, typed=True), spec, path, node)
     terminal = spec.get("terminal", {})
     data = terminal.get("data")
     return StreamMapping(
         decode=spec.get("decode", "sse"),
         passthrough=not rewrites and not emits(spec.get("events") or {}),
-        plain=plain,
-        typed=typed,
+        step_in_full=plain,
+        step=typed,
         decoder=reader,
         end_data=data.encode() if isinstance(data, str) else None,
         eof_after_finish=terminal.get("eof") == "after_finish",

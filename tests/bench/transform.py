@@ -87,8 +87,7 @@ def figures() -> Iterator[Figure]:
         decoder = DECODERS[mapping.decode]()
 
         def transform(stream=stream, decoder=decoder, writer=writer, piece=piece) -> bytes:
-            for name, data in decoder.feed(piece):
-                stream.event(name, data)
+            stream.read(decoder.feed(piece))
             return writer.take()
 
         assert transform().count(TEXT.encode()) >= 100

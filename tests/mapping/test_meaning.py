@@ -82,7 +82,7 @@ def run(mapping, documents, typed):
     stream = mapping.open(Context(model="m"), ChunkWriter("m", 1))
     stream.writer.id = "same"
     if not typed:
-        stream.decode = None
+        stream.decoder = None
     for document in documents:
         stream.event("", msgspec.json.encode(document))
     return stream.writer.take(), stream.usage, stream.writer.finished

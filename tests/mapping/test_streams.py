@@ -74,7 +74,7 @@ def run(mapping, events, typed=True, wanted=True):
     writer = ChunkWriter("shown", 1, usage_wanted=wanted)
     stream = mapping.open(Context(model="m"), writer)
     if not typed:
-        stream.decode = None
+        stream.decoder = None
     for event in events:
         stream.event("", event if isinstance(event, bytes) else json.dumps(event).encode())
     stream.end()
