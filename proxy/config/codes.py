@@ -26,7 +26,7 @@ CODES = {
     "wrong-value": "a value that this place does not take",
     "bad-name": "a name with characters that names do not have",
     "bad-url": "the URL of a provider, or of a proxy on the way to it, that cannot be used",
-    "bad-address": "an IP address or network that is none",
+    "bad-address": "an IP address, network or port that is none",
     "missing-file": "a file that is named and not there, or cannot be read",
     "no-certificate": "a file that should hold a certificate or its key, and does not",
     "conflict": "two keys that exclude each other",
@@ -41,5 +41,6 @@ CODES = {
     "shadowed-route": "a route that is never reached: an earlier one takes all its requests",
     "plain-http": "a public host without encryption (warning)",
     "open-server": "a server that other machines can reach, without client keys (warning)",
+    "open-admin": "an admin address that other machines can reach, without keys",
     "inline-secret": "a secret in the file itself (warning)",
 }

@@ -38,7 +38,7 @@ class Limits:
     headers: int = 64 * 2**10  # of a request, all together
     answer: int = 64 * 2**20  # an upstream's answer that is read whole
     event: int = 16 * 2**20  # one event of an upstream's stream
-    in_flight: int = 1024  # requests in work at once, in the whole process
+    in_flight: int = 1024  # requests in work at once, in all workers together
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +51,20 @@ class ClientKey:
 
 @dataclass(frozen=True, slots=True)
 class Log:
-    """`level` of the messages on stderr; where the line for each request goes."""
+    """`level` of the messages on stderr; where the line for each request goes: stdout, stderr, off, or a file's path (it has a slash)."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
-    requests: Literal["stdout", "stderr", "off"] = "stdout"
+    requests: str = "stdout"
+
+
+@dataclass(frozen=True, slots=True)
+class Admin:
+    """Where the operator's pages are served. Without `keys` only this machine may see them."""
+
+    host: str = "127.0.0.1"
+    port: int = 0
+    socket: str | None = None  # a Unix socket instead of host and port
+    keys: tuple[ClientKey, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +79,9 @@ class Server:
     heartbeat: float | None = None  # seconds between comments while an upstream is silent; None: off
     drain: float = 30.0  # seconds that running answers get when the server is told to stop
     event_loop: Literal["auto", "asyncio", "uvloop"] = "auto"
+    admin: Admin | None = None  # None: /metrics with the other pages, no reload by HTTP
+    watch: bool = False  # reload when a file of the configuration changes
+    workers: int | Literal["auto"] = 1  # processes; auto: one for each processor
     limits: Limits = field(default_factory=Limits)
     log: Log = field(default_factory=Log)
 

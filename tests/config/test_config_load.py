@@ -11,7 +11,7 @@ import pytest
 
 from proxy.config import find_default, shipped
 from proxy.config.addresses import is_loopback, is_public, parse_base_url
-from proxy.config.model import Config, Limits, Log, Provider, Timeouts, Tls
+from proxy.config.model import Admin, ClientKey, Config, Limits, Log, Provider, Timeouts, Tls
 from proxy.mapping.context import Context
 
 Loaded = Callable[..., Config]
@@ -32,6 +32,31 @@ def test_a_small_file_has_all_defaults(loaded: Loaded) -> None:
     assert (config.keys, config.routes, config.diagnostics) == ((), (), ())
     assert config.files[0] == config.path
     assert [file.name for file in config.files[1:]] == ["openai.yaml"]
+
+
+@pytest.mark.parametrize(
+    ("written", "admin"),
+    [
+        ("9787", Admin("127.0.0.1", 9787)),
+        ("localhost:9787", Admin("localhost", 9787)),
+        ('"[::1]:0"', Admin("::1", 0)),
+        ("./admin.sock", Admin("", 0, "./admin.sock")),
+        ("{listen: 9787}", Admin("127.0.0.1", 9787)),
+        (
+            f"{{listen: '0.0.0.0:9787', keys: [{{name: prometheus, sha256: {'ab' * 32}}}]}}",
+            Admin("0.0.0.0", 9787, None, (ClientKey("prometheus", b"\xab" * 32),)),
+        ),
+    ],
+)
+def test_admin_addresses(loaded: Loaded, written: str, admin: Admin) -> None:
+    assert loaded(f"server:\n  admin: {written}\n").server.admin == admin
+
+
+def test_operations_settings(loaded: Loaded) -> None:
+    plain = loaded("server: {}\n").server
+    assert (plain.admin, plain.watch, plain.workers) == (None, False, 1)
+    server = loaded("server: {watch: true, workers: auto, log: {requests: ./requests.log}}\n").server
+    assert (server.watch, server.workers, server.log.requests) == (True, "auto", "./requests.log")
 
 
 def test_server_settings(loaded: Loaded) -> None:

@@ -111,6 +111,7 @@ def test_the_defaults_an_editor_shows_are_those_of_the_code() -> None:
     }
     assert (server["port"]["default"], server["drain"]["default"], server["event_loop"]["default"]) == (8787, 30, "auto")
     assert (server["host"]["default"],) == Server().hosts
+    assert (server["workers"]["default"], server["watch"]["default"]) == (Server().workers, Server().watch)
     plain = Route(None, None, ())
     shown = {
         Retry: route["retry"],
