@@ -228,13 +228,12 @@ class _Table:
 class Metrics:
     """All counts of one process.
 
-    `in_flight` and `config_ok` are read at a scrape. `models` are the names that the configuration knows, of routes and of
+    `in_flight` is read at a scrape. `models` are the names that the configuration knows, of routes and of
     targets: any other becomes `_other`, so that clients cannot make labels.
     """
 
     def __init__(self, version: str) -> None:
         self.in_flight = 0
-        self.config_ok = True
         self.models: frozenset[str] = frozenset()
         self._series: dict[tuple[str, str, str, str], Series] = {}
         self.duration = _Histograms("gen_ai_server_request_duration_seconds", "From a request to the end of its answer.", _DURATION)
@@ -257,11 +256,6 @@ class Metrics:
         ProcessCollector(registry=self._registry)
         GCCollector(registry=self._registry)
         self.watch("samewire_requests_in_flight", "Requests being served.", lambda: self.in_flight)
-        self.watch(
-            "samewire_config_last_reload_successful",
-            "Whether the configuration file was last read without a fault.",
-            lambda: self.config_ok,
-        )
         Info("samewire_build", "What runs here.", registry=self._registry).info({"version": version, "python": platform.python_version()})
 
     def watch(self, name: str, text: str, read: Callable[[], float]) -> None:

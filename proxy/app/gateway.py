@@ -28,13 +28,13 @@ LAST_WORDS = 5.0
 
 
 class Gateway:
-    """Serves requests by `serving`, which may be exchanged at any moment. `log` is None where requests are not logged."""
+    """Serves requests by `serving`, and writes to `log` (None: not logged); both may be exchanged at any moment."""
 
     def __init__(self, serving: Serving, readiness: Readiness, metrics: Metrics, log: RequestLog | None) -> None:
         self.serving = serving
         self._readiness = readiness
         self._metrics = metrics
-        self._log = log
+        self.log = log
         self._exchanges: set[Exchange] = set()
         self._empty = asyncio.Event()
         self._empty.set()
@@ -112,9 +112,9 @@ class Gateway:
             return
         series = exchange.series or self._metrics.series(record.operation, "", record.public_model, "")
         series.observe(record)
-        if self._log is not None:
+        if self.log is not None:
             record.client = serving.clients.address(exchange.request.connection.peer, exchange.request.headers)
-            self._log.write(record)
+            self.log.write(record)
 
     async def drain(self, grace: float) -> None:
         """Takes no new requests; running ones get `grace` seconds to end, then a 503 or an error event."""

@@ -1,18 +1,22 @@
-"""Opens everything a server needs, in order; closes it in the other."""
+"""Opens everything a server needs, in order; exchanges its configuration while it runs; closes everything in the other order."""
 
 from __future__ import annotations
 
 import asyncio
-import errno
-import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import logging
+import socket
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from proxy import __version__
+from proxy.app.admin import Admin
 from proxy.app.gateway import Gateway
-from proxy.app.pages import Readiness
+from proxy.app.keys import Keys
+from proxy.app.listeners import CannotListen, Listeners, Place, admin_places, places
+from proxy.app.pages import Measure, Readiness
+from proxy.app.reload import Load, Reloaded, Reloader, needing_restart
 from proxy.app.server import Server
 from proxy.app.serving import Lasting, model_names, serving
 from proxy.app.standing import observe
@@ -24,48 +28,136 @@ from proxy.metrics import Metrics
 from proxy.routing import Standings
 from proxy.upstream import Pool
 
-_BACKLOG = 4096
 _DESCRIPTORS = {"stdout": 1, "stderr": 2}
 
 
 class RunningServer:
-    """A server that listens until `close`. `addresses`: host and port of each TCP listener."""
+    """A server that listens until `close`. `config`: the configuration in force."""
 
-    def __init__(self, gateway: Gateway, server: Server, pool: Pool, log: RequestLog | None, drain: float) -> None:
-        self._gateway = gateway
-        self._server = server
-        self._pool = pool
-        self._log = log
-        self._drain = drain
-        self._listeners: list[asyncio.Server] = []
-        self.addresses: Sequence[tuple[str, int]] = ()
+    def __init__(self, config: Config, lasting: Lasting, load: Load, given: Mapping[Place, Sequence[socket.socket]]) -> None:
+        self.config = config
+        self._lasting = lasting
+        self._log = _open_log(config.server.log.requests)
+        self._lost = 0
+        self._closing: set[asyncio.Task[None]] = set()
+        self._gateway = Gateway(serving(config, lasting), lasting.readiness, lasting.metrics, self._log)
+        self._server = Server(self._gateway.handle, config.server.limits.headers)
+        self._admin = Admin(self, Keys(()))
+        self._admin_server = Server(self._admin.handle, config.server.limits.headers)
+        self._listeners = Listeners(self._server, given)
+        self._admin_listeners = Listeners(self._admin_server)
+        self._reloader = Reloader(config, load, self.apply)
+        self._reloading: asyncio.Task[None] | None = None
+        lasting.metrics.watch(
+            "samewire_config_last_reload_successful",
+            "Whether the configuration was last read without a fault.",
+            lambda: self._reloader.ok,
+        )
+        lasting.metrics.table(
+            "samewire_log_lines_lost_total", "counter", "Requests whose line could not be written.", (), lambda: [((), self._lines_lost())]
+        )
 
-    async def listen(self, hosts: Sequence[str], port: int, socket: str | None) -> None:
-        """Raises OSError, whose `filename` is the address. With port 0 all hosts share the port that the first one gets."""
-        loop = asyncio.get_running_loop()
-        addresses = []
-        for host in hosts:
-            with _named(f"[{host}]:{port}" if ":" in host else f"{host}:{port}"):
-                listener = await loop.create_server(self._server, host, port, backlog=_BACKLOG)
-            self._listeners.append(listener)
-            port = listener.sockets[0].getsockname()[1]
-            addresses.append((host, port))
-        if socket is not None:
-            with _named(socket):
-                await _leave_alone(socket)
-                self._listeners.append(await loop.create_unix_server(self._server, socket, backlog=_BACKLOG))
-        self.addresses = addresses
+    @property
+    def addresses(self) -> Sequence[tuple[str, int]]:
+        """Host and port of each TCP listener."""
+        return self._listeners.addresses
+
+    @property
+    def admin_addresses(self) -> Sequence[tuple[str, int]]:
+        """The same of the operator's."""
+        return self._admin_listeners.addresses
+
+    @property
+    def ready(self) -> bool:
+        """Whether it takes requests."""
+        return self._lasting.readiness.ready
+
+    async def measure(self) -> bytes:
+        """The text of a scrape."""
+        return await self._lasting.measure()
+
+    async def listen(self) -> None:
+        """Opens the configured addresses, and follows its files. Raises CannotListen."""
+        await self._move(self.config)
+        self._reloading = asyncio.create_task(self._reloader.serve(lambda: self.config.server.watch))
+
+    async def reload(self) -> Reloaded:
+        """Loads the configuration again; a faulty one leaves everything as it is."""
+        return await self._reloader.reload()
+
+    def reload_soon(self) -> None:
+        """The same for a signal."""
+        self._reloader.ask()
+
+    def reopen_log(self) -> None:
+        """Takes up the request log's file by its name again."""
+        if self._log is not None:
+            self._log.reopen()
+
+    async def apply(self, config: Config) -> tuple[str, ...]:
+        """Puts a configuration in force: for requests that come from now on. Returns the settings that need a restart.
+
+        Raises CannotListen, or OSError for the log, with everything as it was.
+        """
+        old = self.config.server
+        fresh = serving(config, self._lasting)
+        log = self._log if config.server.log.requests == old.log.requests else _open_log(config.server.log.requests)
+        try:
+            await self._move(config)
+        except CannotListen:
+            if log is not None and log is not self._log:
+                await log.close()
+            raise
+        self._lasting.metrics.models = frozenset(model_names(config))
+        self._gateway.serving = fresh
+        self._server.header_limit = self._admin_server.header_limit = config.server.limits.headers
+        logging.getLogger().setLevel(config.server.log.level.upper())
+        self._write_to(log)
+        self.config = config
+        return needing_restart(old, config.server)
 
     async def close(self, grace: float | None = None) -> None:
         """Stops listening, lets running answers end within `grace` seconds (default: the configuration's), closes everything."""
-        for listener in self._listeners:
-            listener.close()
+        self._lasting.readiness.ready = False
+        if self._reloading is not None:
+            self._reloading.cancel()
+        self._listeners.close()
         self._server.close_idle()
-        await self._gateway.drain(self._drain if grace is None else grace)
+        await self._gateway.drain(self.config.server.drain if grace is None else grace)
         await self._server.shutdown(0.1)
-        await self._pool.close()
-        if self._log is not None:
-            await self._log.close()
+        self._admin_listeners.close()
+        await self._admin_server.shutdown(0.1)
+        await self._lasting.pool.close()
+        self._write_to(None)
+        await asyncio.gather(*self._closing)
+
+    async def _move(self, config: Config) -> None:
+        """Opens what is new, then closes what is gone."""
+        wanted, admin = places(config.server), admin_places(config.server.admin)
+        fresh = await self._listeners.open(wanted)
+        self._admin.keys = Keys(config.server.admin.keys if config.server.admin else ())
+        try:
+            await self._admin_listeners.open(admin)
+        except CannotListen:
+            self._listeners.close(fresh)
+            raise
+        self._listeners.keep(wanted)
+        self._admin_listeners.keep(admin)
+
+    def _write_to(self, log: RequestLog | None) -> None:
+        former, self._log = self._log, log
+        self._gateway.log = log
+        if former is not None and former is not log:
+            closing = asyncio.create_task(self._retire(former))
+            self._closing.add(closing)
+            closing.add_done_callback(self._closing.discard)
+
+    async def _retire(self, log: RequestLog) -> None:
+        await log.close()
+        self._lost += log.lost
+
+    def _lines_lost(self) -> int:
+        return self._lost + (self._log.lost if self._log is not None else 0)
 
     async def __aenter__(self) -> Self:
         return self
@@ -74,41 +166,40 @@ class RunningServer:
         await self.close(0.0)
 
 
-async def start(config: Config) -> RunningServer:
-    """Serves `config` on its addresses. Raises OSError when one of them cannot be listened on."""
-    settings = config.server
+async def start(
+    config: Config,
+    load: Load | None = None,
+    *,
+    measure: Measure | None = None,
+    given: Mapping[Place, Sequence[socket.socket]] | None = None,
+) -> RunningServer:
+    """Serves `config` on its addresses. `load`: reads it again. `measure`: makes a scrape's text, where others are part of it.
+
+    `given`: sockets that are bound already. Raises OSError for an address or a log that cannot be had.
+    """
     metrics = Metrics(__version__)
     metrics.models = frozenset(model_names(config))
-    pool = Pool()
-    lasting = Lasting(load_client_dialect("openai"), metrics, pool, Readiness(), Standings(), Gates())
+    lasting = Lasting(load_client_dialect("openai"), metrics, measure or metrics.render, Pool(), Readiness(), Standings(), Gates())
     observe(metrics, lasting.standings, lasting.gates)
-    target = settings.log.requests
-    log = None if target == "off" else RequestLog(_DESCRIPTORS[target])
-    gateway = Gateway(serving(config, lasting), lasting.readiness, metrics, log)
-    running = RunningServer(gateway, Server(gateway.handle, settings.limits.headers), pool, log, settings.drain)
+    running = RunningServer(config, lasting, load or _unchanged(config), given or {})
     try:
-        await running.listen(settings.hosts, settings.port, settings.socket)
+        await running.listen()
     except OSError:
         await running.close(0.0)
         raise
     return running
 
 
-@contextmanager
-def _named(address: str) -> Iterator[None]:
-    """Puts the address into an OSError, and one sentence of the system's."""
+def _unchanged(config: Config) -> Load:
+    async def load() -> Config:
+        return config
+
+    return load
+
+
+def _open_log(target: str) -> RequestLog | None:
+    """Raises OSError, whose text is a sentence, for a file that cannot be written."""
     try:
-        yield
+        return None if target == "off" else RequestLog(_DESCRIPTORS.get(target) or Path(target))
     except OSError as error:
-        number = error.errno or 0  # those of name resolution are negative
-        raise OSError(number, os.strerror(number) if number > 0 else error.strerror, address) from error
-
-
-async def _leave_alone(socket: str) -> None:
-    """Raises OSError when a server listens at this path: binding would take its place without a word, as if it had died."""
-    try:
-        _, writer = await asyncio.open_unix_connection(socket)
-    except OSError:
-        return
-    writer.close()
-    raise OSError(errno.EADDRINUSE, "")
+        raise OSError(f"cannot write the request log {target}: {error.strerror}") from error

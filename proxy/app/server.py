@@ -159,7 +159,7 @@ class Server(web.Server):
 
     def __init__(self, serve: Handler, header_limit: int) -> None:
         self.serve = serve
-        self._header_limit = header_limit
+        self.header_limit = header_limit
         super().__init__(cast("Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]", serve), handler_cancellation=True)
 
     def close_idle(self) -> None:
@@ -171,7 +171,7 @@ class Server(web.Server):
     def __call__(self) -> web.RequestHandler:
         return ClientConnection(
             self,
-            self._header_limit,
+            self.header_limit,
             loop=self._loop,
             keepalive_timeout=KEEPALIVE_TIMEOUT,
             access_log=None,

@@ -9,7 +9,7 @@ from functools import partial
 from proxy.app.clients import Clients
 from proxy.app.cors import Cors
 from proxy.app.keys import Keys
-from proxy.app.pages import Page, Pages, Readiness
+from proxy.app.pages import Measure, Page, Pages, Readiness
 from proxy.app.urls import Endpoint, Urls
 from proxy.config.model import Config
 from proxy.exchange.body import BodyLimits
@@ -25,10 +25,11 @@ from proxy.upstream import Pool
 
 @dataclass(frozen=True, slots=True)
 class Lasting:
-    """What outlives a configuration: connections, counts, and whether requests are taken at all."""
+    """What outlives a configuration: connections, counts, how these are told, and whether requests are taken at all."""
 
     dialect: ClientDialect
     metrics: Metrics
+    measure: Measure
     pool: Pool
     readiness: Readiness
     standings: Standings
@@ -55,7 +56,7 @@ def serving(config: Config, lasting: Lasting) -> Serving:
     settings = config.server
     keys = Keys(config.keys)
     router = Router(config.routes, partial(build, metrics=lasting.metrics, standings=lasting.standings, gates=lasting.gates))
-    pages = Pages(router, lasting.metrics, lasting.readiness).all()
+    pages = Pages(router, lasting.readiness, lasting.measure if settings.admin is None else None).all()
     rooms = Rooms(
         server=settings,
         limits=BodyLimits(settings.limits.body),

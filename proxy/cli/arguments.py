@@ -50,13 +50,22 @@ def _parser() -> argparse.ArgumentParser:
     added["test"].add_argument("folder", nargs="+", metavar="FOLDER", help="a dialect's folder, or one with samples in it")
     added["demo"].add_argument("flavour", nargs="*", metavar="FLAVOUR", help="which to start (default: all)")
     added["demo"].add_argument("--pace", type=float, default=1.0, metavar="X", help="factor on the recorded waits; 0: none (default: 1)")
+    added["demo"].add_argument("--port", type=_port, default=0, metavar="PORT", help="first one's port, the others' follow; 0: free ones")
     return parser
+
+
+def _port(text: str) -> int:
+    port = int(text)
+    if not 0 <= port <= 65535:
+        raise ValueError(text)
+    return port
 
 
 def _serve(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--host", metavar="HOST", help="address to listen on ($SAMEWIRE_HOST)")
     parser.add_argument("--port", type=int, metavar="PORT", help="port to listen on; 0: a free one ($SAMEWIRE_PORT)")
     parser.add_argument("--socket", metavar="PATH", help="Unix socket to listen on instead ($SAMEWIRE_SOCKET)")
+    parser.add_argument("--workers", metavar="N", help="processes that share the work; auto: one for each processor ($SAMEWIRE_WORKERS)")
 
 
 def _explain(parser: argparse.ArgumentParser) -> None:

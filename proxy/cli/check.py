@@ -7,9 +7,10 @@ import os
 from collections import Counter
 from collections.abc import Sequence
 
-from proxy.cli.configuration import as_json, counted, find, report
+from proxy.cli.configuration import counted, find, report
 from proxy.cli.output import print_json, say
 from proxy.config import load
+from proxy.config.diagnostics import as_json
 from proxy.config.model import Config
 from proxy.errors import ConfigError, Diagnostic
 

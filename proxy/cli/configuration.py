@@ -6,9 +6,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from proxy.cli.output import coloured
 from proxy.config import load, render
@@ -37,11 +35,6 @@ def report(diagnostics: Sequence[Diagnostic]) -> None:
     """Shows diagnostics on stderr."""
     if diagnostics:
         print(render(diagnostics, color=coloured(sys.stderr)), file=sys.stderr, flush=True)
-
-
-def as_json(diagnostic: Diagnostic) -> dict[str, Any]:
-    """A diagnostic for machines; without the source line, which may hold more than the fault."""
-    return {key: value for key, value in asdict(diagnostic).items() if key != "source"}
 
 
 def counted(number: int, noun: str) -> str:

@@ -17,13 +17,17 @@ def run(arguments: argparse.Namespace) -> int:
     if unknown:
         say(f"no such flavour: {', '.join(unknown)}; there are {', '.join(flavours())}", "red")
         return 2
-    asyncio.run(_serve(arguments.flavour or flavours(), arguments.pace, arguments.json))
+    try:
+        asyncio.run(_serve(arguments.flavour or flavours(), arguments))
+    except OSError as error:
+        say(f"cannot listen: {error.strerror}", "red")
+        return 1
     return 0
 
 
-async def _serve(names: list[str], pace: float, as_json: bool) -> None:
-    async with await start_demos(names, pace=pace) as demos:
-        if as_json:
+async def _serve(names: list[str], arguments: argparse.Namespace) -> None:
+    async with await start_demos(names, pace=arguments.pace, port=arguments.port) as demos:
+        if arguments.json:
             print_json(demos.addresses)
         else:
             print(table(("FLAVOUR", "ADDRESS"), list(demos.addresses.items()), sys.stdout))

@@ -14,9 +14,10 @@ from dataclasses import replace
 
 from proxy.app import start
 from proxy.cli.banner import banner
-from proxy.cli.configuration import load_or_report
+from proxy.cli.configuration import find, load_or_report
 from proxy.cli.output import say
 from proxy.cli.signals import until_told
+from proxy.config import load
 from proxy.config.model import Config, Server
 from proxy.demo import start_demos
 from proxy.log import messages_to_stderr
@@ -27,6 +28,9 @@ GC_THRESHOLD = (50_000, 20, 100)
 
 def run(arguments: argparse.Namespace) -> int:
     """Serves until SIGTERM or SIGINT, then lets running answers end. 1 when the configuration or the address cannot be used."""
+    # What was imported lives until the end: the collector need not look at it again. A configuration does not: it can be loaded anew.
+    gc.freeze()
+    gc.set_threshold(*GC_THRESHOLD)
     config = load_or_report(arguments)
     if config is None:
         return 1
@@ -37,7 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
         return 2
     messages_to_stderr(config.server.log.level)
     with asyncio.Runner(loop_factory=_loop_factory(config.server)) as runner:
-        return runner.run(_serve(config))
+        return runner.run(_serve(config, arguments))
 
 
 def overridden(server: Server, arguments: argparse.Namespace, environ: Mapping[str, str]) -> Server:
@@ -45,6 +49,7 @@ def overridden(server: Server, arguments: argparse.Namespace, environ: Mapping[s
     host = arguments.host or environ.get("SAMEWIRE_HOST")
     port = environ.get("SAMEWIRE_PORT") if arguments.port is None else str(arguments.port)
     socket = arguments.socket or environ.get("SAMEWIRE_SOCKET")
+    workers = arguments.workers or environ.get("SAMEWIRE_WORKERS")
     if host:
         server = replace(server, hosts=(host,))
     if port:
@@ -53,6 +58,10 @@ def overridden(server: Server, arguments: argparse.Namespace, environ: Mapping[s
         server = replace(server, port=int(port))
     if socket:
         server = replace(server, socket=socket, hosts=(host,) if host else ())
+    if workers:
+        if workers != "auto" and not (workers.isdecimal() and 0 < int(workers) <= 256):
+            raise ValueError(f"workers are a number from 1 to 256, or auto, not {workers!r}")
+        server = replace(server, workers="auto" if workers == "auto" else int(workers))
     return server
 
 
@@ -64,20 +73,31 @@ def _loop_factory(server: Server) -> Callable[[], asyncio.AbstractEventLoop] | N
     return factory
 
 
-async def _serve(config: Config) -> int:
-    demos = {provider.demo for provider in config.providers.values() if provider.demo}
-    async with await start_demos(sorted(demos)) as running:
+async def _serve(config: Config, arguments: argparse.Namespace) -> int:
+    async with await start_demos(_demos(config)) as demos:
+
+        async def load() -> Config:
+            fresh = await asyncio.to_thread(_load, arguments)
+            await demos.start(_demos(fresh))
+            return fresh.with_demos(demos.ports)
+
         try:
-            server = await start(config.with_demos(running.ports))
+            server = await start(config.with_demos(demos.ports), load)
         except OSError as error:
-            say(f"cannot listen on {error.filename}: {error.strerror}", "red")
+            say(str(error), "red")
             return 1
-        # What lives now lives until the end: the collector need not look at it again.
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(*GC_THRESHOLD)
         print(banner(config, server.addresses, sys.stderr), file=sys.stderr, flush=True)
-        await until_told()
-        say(f"stopping: running answers have {config.server.drain:g} s")
+        await until_told(server.reload_soon, server.reopen_log)
+        say(f"stopping: running answers have {server.config.server.drain:g} s")
         await server.close()
     return 0
+
+
+def _load(arguments: argparse.Namespace) -> Config:
+    """Raises ConfigError."""
+    config = load(find(arguments), os.environ)
+    return replace(config, server=overridden(config.server, arguments, os.environ))
+
+
+def _demos(config: Config) -> list[str]:
+    return sorted({provider.demo for provider in config.providers.values() if provider.demo})

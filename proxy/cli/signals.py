@@ -1,21 +1,42 @@
-"""Waiting for the operating system to say that it is enough."""
+"""What the operating system says: that it is enough, that files have changed."""
 
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
+import sys
+from collections.abc import Callable
+
+#: Ends a process that is not ended by it already.
+_ENDING = (signal.SIGTERM, signal.SIGINT)
 
 
-async def until_told() -> None:
-    """Returns at the first SIGTERM or SIGINT. A second one ends the process at once."""
+async def until_told(reload: Callable[[], None] | None = None, reopen: Callable[[], None] | None = None) -> None:
+    """Returns at the first SIGTERM or SIGINT. A second one ends the process at once.
+
+    Until then SIGHUP calls `reload`, unless it is the terminal that hung up: that ends, too. SIGUSR1 calls `reopen`.
+    """
     told = asyncio.Event()
     loop = asyncio.get_running_loop()
+    terminal = sys.stderr.isatty()
 
     def stop() -> None:
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in _ENDING:
             loop.remove_signal_handler(number)
         told.set()
 
-    for number in (signal.SIGTERM, signal.SIGINT):
+    def hang_up() -> None:
+        if terminal and not sys.stderr.isatty():
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())  # nobody is there to read the last words
+            stop()
+        elif reload is not None:
+            reload()
+
+    for number in _ENDING:
         loop.add_signal_handler(number, stop)
+    if reload is not None:
+        loop.add_signal_handler(signal.SIGHUP, hang_up)
+    if reopen is not None:
+        loop.add_signal_handler(signal.SIGUSR1, reopen)
     await told.wait()

@@ -5,7 +5,8 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
+from typing import Any
 
 from yaml.nodes import ScalarNode
 
@@ -49,6 +50,11 @@ def locate(document: Document, fault: Fault) -> Diagnostic:
         index = value.start_mark.index
     diagnostic = document.diagnostic(index, fault.code, fault.message, fault.hint, length)
     return replace(diagnostic, severity=fault.severity)
+
+
+def as_json(diagnostic: Diagnostic) -> dict[str, Any]:
+    """A diagnostic for machines; without the source line, which may hold more than the fault."""
+    return {key: value for key, value in asdict(diagnostic).items() if key != "source"}
 
 
 def masked(line: str) -> str:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable
 from types import TracebackType
 from typing import Self
 
@@ -18,17 +17,37 @@ HOST = "127.0.0.1"
 GRACE = 0.05
 
 
-@dataclass(frozen=True, slots=True)
 class RunningDemos:
     """Servers that listen until `close`. `ports`: flavour ─▶ TCP port on 127.0.0.1."""
 
-    ports: Mapping[str, int]
-    _runners: tuple[web.ServerRunner, ...]
+    def __init__(self, pace: float) -> None:
+        self.ports: dict[str, int] = {}
+        self._pace = pace
+        self._runners: list[web.ServerRunner] = []
 
     @property
     def addresses(self) -> dict[str, str]:
         """Flavour ─▶ `http://127.0.0.1:port`."""
         return {flavour: f"http://{HOST}:{port}" for flavour, port in self.ports.items()}
+
+    async def start(self, flavours: Iterable[str], port: int = 0) -> None:
+        """Starts those that do not run yet, on free ports, or on `port` and those after it.
+
+        Raises KeyError for a flavour that does not exist, OSError for a port that is taken.
+        """
+        for name in dict.fromkeys(flavours):
+            if name in self.ports:
+                continue
+            folder = RECORDINGS / name
+            if not (folder / "flavour.yaml").is_file():
+                raise KeyError(name)
+            server = web.Server(_Replayer(Flavour(folder), self._pace), handler_cancellation=True, access_log=None)
+            runner = web.ServerRunner(server, shutdown_timeout=GRACE)
+            await runner.setup()
+            self._runners.append(runner)
+            await web.TCPSite(runner, HOST, port).start()
+            self.ports[name] = runner.addresses[0][1]
+            port += 1 if port else 0
 
     async def close(self) -> None:
         """Stops listening and breaks what is still being sent."""
@@ -41,24 +60,15 @@ class RunningDemos:
         await self.close()
 
 
-async def start_demos(flavours: Iterable[str], *, pace: float = 1.0) -> RunningDemos:
-    """Starts a server for each flavour on a free port. `pace` multiplies the recorded waits; 0 sends at once.
-
-    Raises KeyError for a flavour that does not exist.
-    """
-    ports: dict[str, int] = {}
-    runners: list[web.ServerRunner] = []
-    for name in dict.fromkeys(flavours):
-        folder = RECORDINGS / name
-        if not (folder / "flavour.yaml").is_file():
-            raise KeyError(name)
-        server = web.Server(_Replayer(Flavour(folder), pace), handler_cancellation=True, access_log=None)
-        runner = web.ServerRunner(server, shutdown_timeout=GRACE)
-        await runner.setup()
-        await web.TCPSite(runner, HOST, 0).start()
-        runners.append(runner)
-        ports[name] = runner.addresses[0][1]
-    return RunningDemos(ports, tuple(runners))
+async def start_demos(flavours: Iterable[str], *, pace: float = 1.0, port: int = 0) -> RunningDemos:
+    """Starts a server for each flavour. `pace` multiplies the recorded waits; 0 sends at once. Raises as `RunningDemos.start`."""
+    demos = RunningDemos(pace)
+    try:
+        await demos.start(flavours, port)
+    except (KeyError, OSError):
+        await demos.close()
+        raise
+    return demos
 
 
 class _Replayer:

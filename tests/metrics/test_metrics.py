@@ -142,12 +142,9 @@ def test_gauges_are_read_at_the_scrape():
     metrics.watch("samewire_lost_log_lines", "Log lines lost.", lambda: 4)
     metrics.in_flight = 3
     assert value(metrics, "samewire_requests_in_flight") == 3
-    assert value(metrics, "samewire_config_last_reload_successful") == 1
     assert value(metrics, "samewire_lost_log_lines") == 4
     metrics.in_flight = 0
-    metrics.config_ok = False
     assert value(metrics, "samewire_requests_in_flight") == 0
-    assert value(metrics, "samewire_config_last_reload_successful") == 0
     builds = [dict(labels) for name, labels in samples(metrics) if name == "samewire_build_info"]
     assert builds[0]["version"] == "1.2.3"
 

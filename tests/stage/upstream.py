@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, cast
 
 #: How an answer's body ends: properly; cut without its last chunk (or short of its length); never (until the other side leaves).
 End = Literal["whole", "cut", "hang"]
@@ -106,8 +106,7 @@ class _Connection(asyncio.Protocol):
         self.writable.set()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        self.transport = cast(asyncio.Transport, transport)  # uvloop's own is none by birth
         self.upstream.connections.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
