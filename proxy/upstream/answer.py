@@ -40,7 +40,7 @@ class AnswerReader:
         "_parser",
         "_pieces",
         "_quiet",
-        "_room",
+        "_trailers",
         "complete",
         "fault",
         "headers",
@@ -54,6 +54,10 @@ class AnswerReader:
         self._limit = head_limit
         self._pieces: list[bytes] = []
         self.on_body = self._pieces.append
+        self.keep_alive = False
+        self.fault = ""
+        self._framed = False
+        self._trailers = 0
         self._parser = HttpResponseParser(self)
         self.begin()
 
@@ -63,12 +67,8 @@ class AnswerReader:
         self.headers: dict[bytes, bytes] = {}
         self.received = False
         self.complete = False
-        self.keep_alive = False
-        self.fault = ""
-        self._framed = False
         self._informational = 0
         self._quiet = 0
-        self._room = self._limit
 
     def feed(self, data: bytes) -> bytes:
         """Take one read; returns the body bytes in it. Look at status, complete and fault afterwards, in this order."""
@@ -100,8 +100,9 @@ class AnswerReader:
     def keep_alive_timeout(self) -> int | None:
         """Seconds after which the upstream said that it closes an idle connection, if it said so."""
         hint = self.headers.get(b"keep-alive")
-        found = _KEEP_ALIVE_TIMEOUT.search(hint) if hint is not None else None
-        return int(found[1]) if found else None
+        if hint is None or not (found := _KEEP_ALIVE_TIMEOUT.search(hint)):
+            return None
+        return int(found[1])
 
     # ── httptools' callbacks ──
 
@@ -110,25 +111,26 @@ class AnswerReader:
             raise _RefusedError("a second answer to one request")
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._room -= len(name) + len(value)
-        if self._room < 0:
-            raise _RefusedError(f"a head of more than {self._limit} bytes")
         if self.status:
-            return  # a trailer: nobody reads them
+            self._count_trailer(name, value)
+            return
         name = name.lower()
         value = value.rstrip()
-        before = self.headers.get(name)
-        self.headers[name] = value if before is None else b"%b, %b" % (before, value)
+        headers = self.headers
+        headers[name] = b"%b, %b" % (headers[name], value) if name in headers else value
 
     def on_headers_complete(self) -> None:
         status = self._parser.get_status_code()
         if len(self.headers) > HEADER_COUNT:
             raise _RefusedError(f"more than {HEADER_COUNT} headers")
+        if self._quiet > self._limit:
+            self._measure_head()
         if 200 <= status <= 599:
             coding = self.headers.get(b"transfer-encoding")
             if coding is not None and coding.lower() != b"chunked":
                 raise _RefusedError("a transfer coding other than chunked")
             self._framed = coding is not None or b"content-length" in self.headers
+            self._trailers = 0
             self.status = status
         elif status == 101 or not 100 <= status <= 199:
             raise _RefusedError(f"the status {status}")
@@ -146,3 +148,16 @@ class AnswerReader:
         self.keep_alive = self._parser.should_keep_alive()
         if self.keep_alive and b"transfer-encoding" in self.headers:
             self.keep_alive = self._parser.get_http_version() == "1.1"
+
+    # ── bounds ──
+
+    def _measure_head(self) -> None:
+        """A read may hold a head and much of a body: only the former is bounded."""
+        if sum(len(name) + len(value) for name, value in self.headers.items()) > self._limit:
+            raise _RefusedError(f"a head of more than {self._limit} bytes")
+
+    def _count_trailer(self, name: bytes, value: bytes) -> None:
+        """Nobody reads trailers."""
+        self._trailers += len(name) + len(value)
+        if self._trailers > self._limit:
+            raise _RefusedError(f"trailers of more than {self._limit} bytes")

@@ -46,10 +46,12 @@ class Call:
     __slots__ = (
         "_backlog",
         "_backlog_size",
+        "_capacity",
         "_complete",
         "_connect",
         "_connection",
         "_error",
+        "_idle",
         "_loop",
         "_message",
         "_opening",
@@ -75,6 +77,8 @@ class Call:
         self._sink: Sink | None = None
         self._backlog: list[bytes] = []
         self._backlog_size = 0
+        self._capacity = BACKLOG
+        self._idle = 0.0
         self._paused = False
         self._complete = False
         self._error: UpstreamError | None = None
@@ -159,18 +163,17 @@ class Call:
 
         Raises UpstreamError: truncated, timeout, protocol (malformed or too large); the connection is closed then.
         """
-        pieces: list[bytes] = []
-        size = 0
-        while True:
-            size += self._backlog_size
-            pieces += self._take_backlog()
-            if size > limit:
-                self._fail(UpstreamError(f"The upstream answered with more than {limit} bytes.", kind="protocol"))
-            if self._error is not None:
-                raise self._error
-            if self._complete:
-                return b"".join(pieces)
+        self._idle = idle
+        self._capacity = limit
+        if not self._paused:
+            self.resume()
+        while not self._complete and self._error is None and self._backlog_size <= limit:
             await self._wait(self._loop.time() + idle)
+        if self._backlog_size > limit:
+            self._fail(UpstreamError(f"The upstream answered with more than {limit} bytes.", kind="protocol"))
+        if self._error is not None:
+            raise self._error
+        return b"".join(self._backlog)
 
     def pipe(self, sink: Sink) -> None:
         """From now on the body goes to `sink`; what came before goes first, from inside this call. At most once, after `head`.
@@ -178,8 +181,12 @@ class Call:
         While the call is paused no further `data` comes; `end` may, when the body was whole already.
         """
         self._sink = sink
-        if backlog := self._take_backlog():
-            sink.data(b"".join(backlog))
+        if self._backlog:
+            backlog = b"".join(self._backlog)
+            self._backlog.clear()
+            if not self._paused:
+                self.resume()
+            sink.data(backlog)
         if self._complete:
             self.ended()
         elif self._error is not None:
@@ -210,20 +217,25 @@ class Call:
 
     # ── told by the connection ──
 
-    def answered(self, answer: AnswerReader) -> None:
-        self.status = answer.status
-        self.headers = answer.headers
-        self.wake()
-
-    def body(self, piece: bytes) -> None:
+    def received(self, answer: AnswerReader, piece: bytes) -> None:
+        if not self.status:
+            self.status = answer.status
+            self.headers = answer.headers
         if self._sink is not None:
-            self._sink.data(piece)
+            if piece:
+                self._sink.data(piece)
             return
-        self._backlog.append(piece)
-        self._backlog_size += len(piece)
-        if self._backlog_size > BACKLOG and self._connection is not None:
-            self._connection.pause()
-        self.wake()
+        if piece:
+            self._backlog.append(piece)
+            self._backlog_size += len(piece)
+        if answer.complete:
+            return  # `ended` follows
+        if self._backlog_size > self._capacity:
+            self._hold()
+        elif self._idle:
+            self._go_on()
+        else:
+            self.wake()
 
     def ended(self) -> None:
         self._connection = None
@@ -254,12 +266,16 @@ class Call:
 
     # ── inside ──
 
-    def _take_backlog(self) -> list[bytes]:
-        backlog, self._backlog = self._backlog, []
-        if self._backlog_size > BACKLOG and not self._paused:
-            self.resume()
-        self._backlog_size = 0
-        return backlog
+    def _hold(self) -> None:
+        """As much is held as may be: read no more of it until somebody takes it."""
+        if self._connection is not None:
+            self._connection.pause()
+        self.wake()
+
+    def _go_on(self) -> None:
+        """The body is being read and has more to come: its reader sleeps on, with a new deadline."""
+        if self._connection is not None:
+            self._connection.watch.arm_at(self._loop.time() + self._idle)
 
     async def _wait(self, deadline: float) -> None:
         """Sleep until something changes; at the deadline the call fails. A cancelled wait closes the connection."""

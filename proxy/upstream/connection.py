@@ -13,11 +13,8 @@ from .watch import Watch
 class Listener(Protocol):
     """Who is told what happens on a connection: the call it carries. After `ended`, `spoiled` or `lost` comes nothing more."""
 
-    def answered(self, answer: AnswerReader) -> None:
-        """Status and headers are complete."""
-
-    def body(self, piece: bytes) -> None:
-        """All the body bytes of one read; never empty."""
+    def received(self, answer: AnswerReader, piece: bytes) -> None:
+        """One read: what is known of the answer, and all the body bytes that came."""
 
     def ended(self) -> None:
         """The answer is whole. The connection has gone back to its pool or is closed."""
@@ -116,12 +113,9 @@ class Connection(asyncio.Protocol):
             self.transport.abort()
             return
         answer = self.answer
-        head_missing = not answer.status
         piece = answer.feed(data)
-        if head_missing and answer.status:
-            call.answered(answer)
-        if piece and self._call is call:
-            call.body(piece)
+        if answer.status:
+            call.received(answer, piece)
         if self._call is not call:
             return  # the call has been given up meanwhile
         if answer.complete:
@@ -157,7 +151,8 @@ class Connection(asyncio.Protocol):
         self._call = None
         transport = self.transport
         if self.answer.keep_alive and self.sent and not transport.is_closing() and transport.get_write_buffer_size() == 0:
-            self.resume()  # an idle connection reads: that is how its end is noticed
+            if self._paused:
+                self.resume()  # an idle connection reads: that is how its end is noticed
             self.used = True
             self._owner.keep(self)
         else:

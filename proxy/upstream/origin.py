@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import base64
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(NamedTuple):
     """One upstream host and the way to it. Connections are shared by equal origins, never between different ones.
 
     `host` is ASCII: a name (IDNA-encoded if need be) or an IP address without brackets.

@@ -7,7 +7,6 @@ import base64
 import ssl
 import subprocess
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -65,7 +64,7 @@ async def test_tls(pool: Pool, server_tls: ssl.SSLContext, secure: Secure) -> No
 
 async def test_tls_to_an_address(pool: Pool, server_tls: ssl.SSLContext, secure: Secure) -> None:
     async with Upstream([request, answer()], tls=server_tls) as upstream:
-        await exchange(pool, replace(secure(upstream), host="127.0.0.1"))
+        await exchange(pool, secure(upstream)._replace(host="127.0.0.1"))
 
 
 async def test_a_pushed_answer_over_tls(pool: Pool, server_tls: ssl.SSLContext, secure: Secure) -> None:
@@ -105,7 +104,7 @@ async def test_stale_over_tls(pool: Pool, server_tls: ssl.SSLContext, secure: Se
 async def test_an_unknown_authority(pool: Pool, server_tls: ssl.SSLContext, secure: Secure) -> None:
     asyncio.get_running_loop().set_exception_handler(lambda loop, context: None)  # the server's side of the failed handshake
     async with Upstream([request, answer()], tls=server_tls) as upstream:
-        error = await failure(pool, replace(secure(upstream), ca=None))
+        error = await failure(pool, secure(upstream)._replace(ca=None))
         assert (error.kind, error.status, error.unprocessed) == ("tls", 502, True)
         assert error.detail.startswith("no secure connection to localhost: its certificate is not trusted (")
         assert not upstream.requests
@@ -116,10 +115,10 @@ async def test_another_host_than_the_certificate_says(pool: Pool, server_tls: ss
     asyncio.get_running_loop().set_exception_handler(lambda loop, context: None)
     path = str(tmp_path / "s")
     async with Upstream([request, answer()], tls=server_tls, path=path) as upstream:
-        error = await failure(pool, replace(secure(upstream), host="elsewhere.example", uds=path))
+        error = await failure(pool, secure(upstream)._replace(host="elsewhere.example", uds=path))
         assert error.kind == "tls"
         assert "not valid for 'elsewhere.example'" in error.detail
-        _, body = await exchange(pool, replace(secure(upstream), uds=path))
+        _, body = await exchange(pool, secure(upstream)._replace(uds=path))
         assert body == b"ok"
 
 
@@ -157,7 +156,7 @@ async def test_a_client_certificate(pool: Pool, server_tls: ssl.SSLContext, secu
     async with Upstream([request, answer()], tls=server_tls) as upstream:
         error = await failure(pool, secure(upstream))  # TLS 1.3: refused after the handshake, with the first read
         assert error.kind in ("tls", "truncated")
-        known = replace(secure(upstream), cert=str(certificates / "client.pem"), key=str(certificates / "client.key"))
+        known = secure(upstream)._replace(cert=str(certificates / "client.pem"), key=str(certificates / "client.key"))
         _, body = await exchange(pool, known)
         assert body == b"ok"
         assert upstream.peers[-1].writer.get_extra_info("peercert")["subject"] == ((("commonName", "client"),),)
@@ -167,7 +166,7 @@ async def test_a_client_certificate(pool: Pool, server_tls: ssl.SSLContext, secu
 async def test_certificate_files_that_cannot_be_used(pool: Pool, field: str, tmp_path: Path) -> None:
     (tmp_path / "bad.pem").write_text("nonsense")
     for path in ("bad.pem", "missing.pem"):
-        origin = replace(Origin("https", "localhost", 1), **{field: str(tmp_path / path)})  # type: ignore[arg-type]
+        origin = Origin("https", "localhost", 1)._replace(**{field: str(tmp_path / path)})  # type: ignore[arg-type]
         error = await failure(pool, origin)
         assert (error.kind, error.unprocessed) == ("tls", True)
         assert error.detail.startswith("the certificate files for localhost cannot be used: ")
@@ -208,7 +207,7 @@ async def test_https_through_a_proxy(pool: Pool, server_tls: ssl.SSLContext, sec
         Upstream(times(3, request, answer(b"hello")), tls=server_tls) as upstream,
         Upstream([tunnel(upstream.port, connects)]) as proxy,
     ):
-        origin = replace(secure(upstream), proxy=f"http://user:p%40ss@127.0.0.1:{proxy.port}")
+        origin = secure(upstream)._replace(proxy=f"http://user:p%40ss@127.0.0.1:{proxy.port}")
         for reused in (False, True):
             call, body = await exchange(pool, origin)
             assert (body, call.reused) == (b"hello", reused)
