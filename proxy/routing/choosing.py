@@ -40,11 +40,11 @@ def in_order(resolution: Resolution[W], key: bytes | None, pick: Callable[[], fl
     return groups
 
 
-def rotated(resolution: Resolution[W], ways: tuple[W, ...]) -> tuple[W, ...]:
-    """A target's keys, each time beginning with the next."""
+def rotated(ways: tuple[W, ...], key: bytes | None, pick: Callable[[], float] = random.random) -> tuple[W, ...]:
+    """A target's keys, beginning with any of them; for a client that is to stay, always with the same (its prompts are cached there)."""
     if len(ways) == 1:
         return ways
-    start = next(resolution.turn) % len(ways)
+    start = int((pick() if key is None else _hashed(key, ways[0])) * len(ways)) % len(ways)
     return ways[start:] + ways[:start]
 
 
@@ -54,7 +54,7 @@ def first(resolution: Resolution[W], key: bytes | None, now: float, pick: Callab
     groups = [group for group in ordered if not group[0].choice.target.after] or ordered  # those may be all that has a key
     rejected: list[W] = []
     for group in groups:
-        for way in rotated(resolution, group):
+        for way in rotated(group, key, pick):
             if way.standing.usable(now):
                 return way
             rejected.append(way)

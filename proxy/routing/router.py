@@ -6,9 +6,8 @@ A name written out in a route wins over patterns; among patterns the first in th
 from __future__ import annotations
 
 import difflib
-import itertools
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from proxy.config.model import Route, Target
@@ -45,14 +44,13 @@ class Choice:
 class Resolution(Generic[P]):
     """Where a request may go: what was built of each target, once for each key of its provider, in the order of the file.
 
-    `only`: the one way there is, where there is but one. `turn` counts requests, so that keys take turns.
+    `only`: the one way there is, where there is but one.
     """
 
     route: Route
     public: str | None
     groups: tuple[tuple[P, ...], ...]
     only: P | None
-    turn: Iterator[int] = field(default_factory=itertools.count, compare=False)
 
     @property
     def plans(self) -> tuple[P, ...]:

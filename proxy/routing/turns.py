@@ -36,7 +36,7 @@ class Turns(Generic[W]):
         self, resolution: Resolution[W], key: bytes | None, asking: Asking, arrived: float, pick: Callable[[], float] = random.random
     ) -> None:
         self._route = resolution.route
-        self._groups = [rotated(resolution, group) for group in in_order(resolution, key, pick)]
+        self._groups = [rotated(group, key, pick) for group in in_order(resolution, key, pick)]
         self._asking = asking
         self._end = arrived + resolution.route.retry.seconds
         self._pick = pick
