@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from dataclasses import dataclass, field
 from fnmatch import translate
+from functools import partial
+from threading import Lock
 from typing import Any
 from urllib.parse import quote
 
@@ -68,6 +70,41 @@ class DialectOperation:
     answer: str
 
 
+class Operations(Mapping[str, DialectOperation]):
+    """Operations by name, each compiled when it is first asked for, once. Safe to be read from several threads."""
+
+    def __init__(self, parts: Mapping[str, Any], compile_part: Callable[[str, Any], DialectOperation]) -> None:
+        self._parts = parts
+        self._compile = compile_part
+        self._compiled: dict[str, DialectOperation] = {}
+        self._lock = Lock()
+
+    def __getitem__(self, name: str) -> DialectOperation:
+        found = self._compiled.get(name)
+        if found is None:
+            with self._lock:
+                found = self._compiled.get(name) or self._compile(name, self._parts[name])
+                self._compiled[name] = found
+        return found
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._parts
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._parts)
+
+    def __len__(self) -> int:
+        return len(self._parts)
+
+    def but(self, others: Operations) -> Operations:
+        """These, but for what others say of some of them."""
+        return Operations(self._parts, lambda name, _: others[name] if name in others else self[name])
+
+    def only(self, names: Container[str]) -> Operations:
+        """Some of them; what is compiled for one is there for the other."""
+        return Operations({name: None for name in self._parts if name in names}, lambda name, _: self[name])
+
+
 @dataclass(frozen=True, slots=True)
 class Dialect:
     """A wire language. `provider` is OpenTelemetry's gen_ai.provider.name; `auth` the header and prefix of the key."""
@@ -81,7 +118,7 @@ class Dialect:
     relay: frozenset[str]
     rate_limits: Mapping[str, str]
     errors: ErrorMapping
-    operations: Mapping[str, DialectOperation]
+    operations: Operations
     spec: Mapping[str, Any] = field(repr=False)
     rows: tuple[tuple[Callable[[str], Any], Mapping[str, Any]], ...] = field(repr=False)
 
@@ -94,20 +131,21 @@ class Dialect:
         return found
 
 
-def compile_dialect(spec: Mapping[str, Any], *, operations: Container[str] | None = None) -> Dialect:
+def compile_dialect(spec: Mapping[str, Any], *, operations: Container[str] | None = None, later: bool = False) -> Dialect:
     """Compile a dialect's specification (of the form that `schemas/dialect.schema.json` describes).
 
-    `operations`: compile only these. Raises FaultError with every fault found, each with its place in the specification.
+    `operations`: compile only these. Raises FaultError with every fault found, each with its place in the specification;
+    `later`: each operation is compiled at its first use, for a specification that is known to have no faults.
     """
     faults = Faults()
     pieces = read_pieces(spec, faults)
     auth = spec.get("auth", {"header": "authorization", "prefix": "Bearer "})
     errors = compile_errors(spec.get("errors", {}), pieces)
-    compiled = {
-        name: _operation(str(name), part, errors, pieces)
-        for name, part in spec.get("operations", {}).items()
-        if operations is None or name in operations
-    }
+    parts = {str(name): part for name, part in spec.get("operations", {}).items() if operations is None or name in operations}
+    compiled = Operations(parts, partial(_operation, errors, pieces))
+    if not later:
+        for name in compiled:
+            compiled[name]
     dialect = Dialect(
         name=spec["dialect"],
         provider=spec.get("provider", spec["dialect"]),
@@ -164,7 +202,7 @@ def read_pieces(spec: Mapping[str, Any], faults: Faults) -> Pieces:
     )
 
 
-def _operation(name: str, part: Mapping[str, Any], errors: ErrorMapping, pieces: Pieces) -> DialectOperation:
+def _operation(errors: ErrorMapping, pieces: Pieces, name: str, part: Mapping[str, Any]) -> DialectOperation:
     path: SpecPath = ("operations", name)
     request, response = part.get("request", {}), part.get("response", {})
     return DialectOperation(

@@ -81,10 +81,15 @@ class Spec:
         kept = {path: part for path, part in whole.items() if path not in without and part is not None}
         return replace(self, parts=kept, origins={**self.origins, **origins})
 
-    def compile(self, operations: Container[str] | None = None) -> Dialect:
-        """Raises ConfigError with every fault, each where it was written."""
+    @property
+    def shipped(self) -> bool:
+        """Whether all of it comes with Samewire, whose tests compile it."""
+        return all(document.shipped for document in {id(document): document for document, _ in self.origins.values()}.values())
+
+    def compile(self, operations: Container[str] | None = None, *, later: bool = False) -> Dialect:
+        """Raises ConfigError with every fault, each where it was written. `later`: operations wait until they are used."""
         try:
-            return compile_dialect(self.value(), operations=operations)
+            return compile_dialect(self.value(), operations=operations, later=later)
         except FaultError as error:
             raise ConfigError(in_order(map(self.diagnostic, error.faults))) from None
 
@@ -201,7 +206,9 @@ class Shelf:
 def read(path: Path) -> Document:
     """A dialect file as it stands. A file that cannot be read is a document with that fault."""
     try:
-        return parse(read_text(path), shown(path))
+        document = parse(read_text(path), shown(path))
+        document.shipped = path.is_relative_to(DIALECTS)
+        return document
     except ValueError as error:
         document = Document(shown(path), "")
         document.faults.append(document.diagnostic(0, "missing-file", f"cannot read this file: {error}"))

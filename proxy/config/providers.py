@@ -110,13 +110,13 @@ class Providers:
         if operations is not None or OVERRIDES & entry.keys() != {"rewrite"}:
             return self.compiled(own, operations)
         shared, repaired = self.shared(spec, None), self.compiled(own, frozenset(entry["rewrite"]))
-        return replace(shared, operations={**shared.operations, **repaired.operations}) if shared and repaired else None
+        return replace(shared, operations=shared.operations.but(repaired.operations)) if shared and repaired else None
 
     def shared(self, spec: Spec, operations: frozenset[str] | None) -> Dialect | None:
-        """Compiled once; a part of what has been compiled whole is taken from it."""
-        whole = self._compiled.get((spec.name, None))
+        """Compiled once; a part of what has been compiled whole is taken from it. What comes with Samewire is compiled where it is used."""
+        whole = self.shared(spec, None) if spec.shipped and operations is not None else self._compiled.get((spec.name, None))
         if whole is not None and operations is not None:
-            return replace(whole, operations={name: part for name, part in whole.operations.items() if name in operations})
+            return replace(whole, operations=whole.operations.only(operations))
         key = (spec.name, operations)
         if key not in self._compiled:
             self._compiled[key] = self.compiled(spec, operations)
@@ -124,7 +124,7 @@ class Providers:
 
     def compiled(self, spec: Spec, operations: frozenset[str] | None) -> Dialect | None:
         try:
-            return spec.compile(operations)
+            return spec.compile(operations, later=spec.shipped and not self.check)
         except ConfigError as error:
             self.report.found += error.diagnostics
             return None

@@ -102,6 +102,7 @@ class Document:
     """One parsed file: its value, and where everything in it stands.
 
     `value` is as far as it could be read; `faults` are all faults found on the way. `root` is None when nothing could be read.
+    `shipped`: it comes with Samewire.
     """
 
     file: str
@@ -109,6 +110,7 @@ class Document:
     root: Node | None = None
     value: Any = None
     faults: list[Diagnostic] = field(default_factory=list)
+    shipped: bool = False
     _entries: dict[int, Entries] = field(default_factory=dict)
 
     @cached_property
