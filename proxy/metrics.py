@@ -114,6 +114,33 @@ class _Counters:
             yield [f"{self._name}{{{labels}}} {count}\n"]
 
 
+class _Tokens(dict[str, Histogram]):
+    """Histograms of token counts by token type, under one set of labels; made when they have something to count."""
+
+    __slots__ = ("_estimated", "_labels", "_metrics")
+
+    def __init__(self, metrics: Metrics, labels: str, *, estimated: bool) -> None:
+        self._metrics = metrics
+        self._labels = labels
+        self._estimated = _label("samewire_estimated", str(estimated).lower())
+
+    def __missing__(self, kind: str) -> Histogram:
+        histogram = self[kind] = self._metrics.tokens.bind(f"{self._labels},{_label('gen_ai_token_type', kind)},{self._estimated}")
+        return histogram
+
+    def count(self, usage: Usage) -> None:
+        if usage.input:
+            self["input"].add(usage.input)
+        if usage.output:
+            self["output"].add(usage.output)
+        if usage.cached_input:
+            self["cached_input"].add(usage.cached_input)
+        if usage.cache_creation_input:
+            self["cache_creation_input"].add(usage.cache_creation_input)
+        if usage.reasoning:
+            self["reasoning"].add(usage.reasoning)
+
+
 class Series:
     """Everything counted under one set of labels. Made by `Metrics.series`; whoever counts keeps it."""
 
@@ -125,23 +152,20 @@ class Series:
         self._provider = _label("gen_ai_provider_name", provider)
         self._labels = labels
         self._durations: dict[str, Histogram] = {}  # by error type, "" without
-        self._tokens: dict[tuple[str, bool], Histogram] = {}  # by token type and whether estimated
+        self._tokens = (_Tokens(metrics, labels, estimated=False), _Tokens(metrics, labels, estimated=True))
         self._first_token = metrics.first_token.bind(labels)
         self._per_token = metrics.per_token.bind(labels)
         self._overhead = metrics.overhead.bind(labels)
 
     def observe(self, record: Record) -> None:
         """Adds an exchange that has ended."""
-        error = _error_type(record)
-        duration = self._durations.get(error)
-        if duration is None:
-            labels = f"{self._labels},{_label('error_type', error)}" if error else self._labels
-            duration = self._durations[error] = self._metrics.duration.bind(labels)
+        error = _error_type(record) if record.error_type or record.status >= 400 else ""
+        duration = self._durations.get(error) or self._bind_duration(error)
         duration.add(record.end - record.start)
         self._overhead.add(record.overhead)
         usage = record.usage
         if usage is not None:
-            self._count_tokens(usage, record.estimated)
+            self._tokens[record.estimated].count(usage)
         if record.first_token:
             self._first_token.add(record.first_token - record.start)
             if usage is not None and usage.output > 1 and not error:
@@ -149,21 +173,10 @@ class Series:
         if record.failures or record.client_gone or record.dropped:
             self._count_troubles(record)
 
-    def _count_tokens(self, usage: Usage, estimated: bool) -> None:
-        tokens = self._tokens
-        for kind, count in (
-            ("input", usage.input),
-            ("output", usage.output),
-            ("cached_input", usage.cached_input),
-            ("cache_creation_input", usage.cache_creation_input),
-            ("reasoning", usage.reasoning),
-        ):
-            if count:
-                histogram = tokens.get((kind, estimated))
-                if histogram is None:
-                    labels = f'{self._labels},{_label("gen_ai_token_type", kind)},samewire_estimated="{str(estimated).lower()}"'
-                    histogram = tokens[kind, estimated] = self._metrics.tokens.bind(labels)
-                histogram.add(count)
+    def _bind_duration(self, error: str) -> Histogram:
+        labels = f"{self._labels},{_label('error_type', error)}" if error else self._labels
+        duration = self._durations[error] = self._metrics.duration.bind(labels)
+        return duration
 
     def _count_troubles(self, record: Record) -> None:
         metrics = self._metrics
@@ -318,9 +331,7 @@ class Metrics:
 
 
 def _error_type(record: Record) -> str:
-    """The `error.type` attribute: UpstreamError's kind or the status, "" for success."""
-    if record.status < 400 and not record.error_type:
-        return ""
+    """The `error.type` attribute of a failure: UpstreamError's kind or the status."""
     if record.error_kind in _KINDS and record.error_kind != "status":
         return record.error_kind
     return str(record.status) if record.status >= 400 else OTHER

@@ -34,9 +34,9 @@ class Usage(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
         return cls(
             _count(usage, "prompt_tokens") or _count(usage, "input_tokens"),
             _count(usage, "completion_tokens") or _count(usage, "output_tokens"),
-            _count(read, "cached_tokens"),
-            _count(read, "cache_write_tokens"),
-            _count(wrote, "reasoning_tokens"),
+            _count(read, "cached_tokens") if read else 0,
+            _count(read, "cache_write_tokens") if read else 0,
+            _count(wrote, "reasoning_tokens") if wrote else 0,
         )
 
     def __add__(self, other: Usage) -> Usage:
