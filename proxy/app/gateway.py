@@ -36,8 +36,7 @@ class Gateway:
         self._metrics = metrics
         self.log = log
         self._exchanges: set[Exchange] = set()
-        self._empty = asyncio.Event()
-        self._empty.set()
+        self._empty: asyncio.Event | None = None  # set when the last exchange has ended; there while somebody waits for that
 
     async def handle(self, request: ClientRequest) -> bool:
         """Answers one request. Returns whether its connection may be kept. Raises CancelledError only, when the client is gone."""
@@ -48,8 +47,17 @@ class Gateway:
         answer.keep_alive = answer.keep_alive and self._readiness.ready
         exchange = Exchange(serving.rooms, request, answer, record)
         try:
-            await self._dispatch(serving, exchange, request)
-            await answer.flush()
+            place = self._place(serving, exchange)
+            if place is None:
+                self._tell_methods(serving, exchange)
+            elif isinstance(place.serves, Page):
+                headers, body = await place.serves.show(place.name)
+                answer.whole(200, headers, body)
+            else:
+                self._enter(serving, exchange)
+                await exchange.run(place.serves, place.name, place.query, RealtimeAttempt if place.serves.body == "websocket" else Attempt)
+            if not answer.flushed:
+                await answer.flush()
         except ExchangeError as error:
             exchange.fail(error)
         except asyncio.CancelledError:
@@ -57,52 +65,49 @@ class Gateway:
             raise
         finally:
             exchange.account()
+            self._leave(exchange)
             self._note(serving, exchange)
         return answer.keep_alive
 
-    async def _dispatch(self, serving: Serving, exchange: Exchange, request: ClientRequest) -> None:
-        """Raises ExchangeError for what is refused before it is asked of anybody."""
-        answer, record = exchange.answer, exchange.record
-        target = request.target
+    def _place(self, serving: Serving, exchange: Exchange) -> Place[Operation | Page] | None:
+        """What is asked for, by somebody who may; None: which methods there are. Raises ClientError."""
+        request, record = exchange.request, exchange.record
         if request.method == hdrs.METH_OPTIONS:
-            methods = serving.urls.methods(target)
-            allow = f"allow: {', '.join((*methods, 'OPTIONS'))}\r\n".encode()
-            answer.bare(204, allow + serving.cors.preflight(request.headers, methods))
-            return
-        place = serving.urls.find(request.method, target)
+            return None
+        place = serving.urls.find(request.method, request.target)
         serves = place.serves
         record.operation = serves.name
         if isinstance(serves, Page):
             if serves.guarded:
                 record.key = serving.keys.check(request)
-            headers, body = await serves.show(place.name)
-            answer.whole(200, headers, body)
-        elif request.method == hdrs.METH_HEAD:
+            return place
+        if request.method == hdrs.METH_HEAD:
             raise ClientError("HEAD is served for pages only.", status=405, code="method_not_allowed", headers={"allow": serves.method})
-        else:
-            record.key = serving.keys.check(request)
-            self._admit(serving)
-            await self._run(exchange, serves, place)
+        record.key = serving.keys.check(request)
+        return place
 
-    def _admit(self, serving: Serving) -> None:
-        """Who cannot be served now is turned away before anything is read."""
+    def _tell_methods(self, serving: Serving, exchange: Exchange) -> None:
+        """Answers OPTIONS."""
+        request = exchange.request
+        methods = serving.urls.methods(request.target)
+        allow = f"allow: {', '.join((*methods, 'OPTIONS'))}\r\n".encode()
+        exchange.answer.bare(204, allow + serving.cors.preflight(request.headers, methods))
+
+    def _enter(self, serving: Serving, exchange: Exchange) -> None:
+        """Takes an exchange in; who cannot be served now is turned away before anything is read."""
         if not self._readiness.ready:
             raise GatewayError("The gateway is shutting down.", code="shutting_down", headers={"retry-after": "1"})
         if self._metrics.in_flight >= serving.rooms.server.limits.in_flight:
             raise GatewayError("The gateway has too much to do.", code="overloaded", headers={"retry-after": "1"})
-
-    async def _run(self, exchange: Exchange, operation: Operation, place: Place[Operation | Page]) -> None:
-        self._metrics.in_flight += 1
         self._exchanges.add(exchange)
-        self._empty.clear()
-        try:
-            ask = RealtimeAttempt if operation.body == "websocket" else Attempt
-            await exchange.run(operation, place.name, place.query, ask)
-            await exchange.answer.flush()
-        finally:
+        self._metrics.in_flight += 1
+
+    def _leave(self, exchange: Exchange) -> None:
+        """An exchange is over; one that was turned away never was in."""
+        if exchange in self._exchanges:
+            self._exchanges.remove(exchange)
             self._metrics.in_flight -= 1
-            self._exchanges.discard(exchange)
-            if not self._exchanges:
+            if self._empty is not None and not self._exchanges:
                 self._empty.set()
 
     def _note(self, serving: Serving, exchange: Exchange) -> None:
@@ -128,6 +133,9 @@ class Gateway:
         await self._ended(LAST_WORDS)
 
     async def _ended(self, seconds: float) -> bool:
+        self._empty = asyncio.Event()
+        if not self._exchanges:
+            return True
         try:
             async with asyncio.timeout(seconds):
                 await self._empty.wait()

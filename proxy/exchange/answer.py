@@ -143,6 +143,11 @@ class Answer:
             self.ended = True
             self.write(sse_event(_encode(error.envelope())) if self.events else b"")
 
+    @property
+    def flushed(self) -> bool:
+        """Nothing has to be waited for: the client reads as fast as we write, and the connection stays."""
+        return self.keep_alive and not self._connection.writing_paused
+
     async def flush(self) -> None:
         """Waits for a client that reads slowly; one that takes nothing for `write_stall` seconds is cut off.
 

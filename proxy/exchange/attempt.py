@@ -24,6 +24,7 @@ from proxy.exchange.faults import failed_inside, refused
 from proxy.exchange.inflate import Inflater
 from proxy.exchange.lanes import MISFIT, Lane, Passed, Translated
 from proxy.exchange.relay import ByteRelay, EventRelay, Relay
+from proxy.exchange.request import Body
 from proxy.exchange.target import Headers, TargetCall
 from proxy.mapping.chunks import ChunkWriter
 from proxy.mapping.mappings import ResponseMapping
@@ -73,19 +74,11 @@ class Attempt:
     async def run(self) -> None:
         """Returns when the client has its answer. Raises ExchangeError; whether anything has reached the client, the answer knows."""
         exchange, target = self._exchange, self._target
-        if exchange.asked.stream and target.operation.stream is None:
-            message = f"The model `{target.choice.public}` does not stream {target.choice.operation}."
-            raise ClientError(message, param="stream", code="unsupported_parameter", reason="unsupported")
-        lines, body, dropped = exchange.asked.prepare(target, self._context)
-        if dropped:
-            self._report(dropped)
-        head = target.request_head(exchange.identifier, exchange.query, stream=exchange.asked.stream) + exchange.lines_for(target) + lines
-        exchange.prepared()
-        first, write = target.pace.first, target.pace.write
-        exchange.answer.write_stall = NEVER if write is None else write
-        call = await exchange.rooms.pool.send(target.origin, head, body, connect=target.timeouts.connect or NEVER)
+        head, body = self._request()
+        pool, connect = exchange.rooms.pool, target.timeouts.connect or NEVER
+        call = pool.send_now(target.origin, head, body, connect=connect) or await pool.send(target.origin, head, body, connect=connect)
         # Only now: a form may take the client longer than an upstream may think.
-        self._deadline = asyncio.get_running_loop().time() + (NEVER if first is None else first)
+        self._deadline = pool.loop.time() + (target.pace.first or NEVER)
         try:
             await call.head(self._deadline)
             exchange.record.first_byte = monotonic()
@@ -95,6 +88,21 @@ class Attempt:
         except BaseException:
             call.abort()
             raise
+
+    def _request(self) -> tuple[bytes, Body]:
+        """What is sent: the head but for its framing, and the body. Raises ClientError."""
+        exchange, target = self._exchange, self._target
+        asked = exchange.asked
+        if asked.stream and target.operation.stream is None:
+            message = f"The model `{target.choice.public}` does not stream {target.choice.operation}."
+            raise ClientError(message, param="stream", code="unsupported_parameter", reason="unsupported")
+        lines, body, dropped = asked.prepare(target, self._context)
+        if dropped:
+            self._report(dropped)
+        head = target.request_head(exchange.identifier, exchange.query, stream=asked.stream) + exchange.lines_for(target) + lines
+        exchange.answer.write_stall = target.pace.write or NEVER
+        exchange.prepared()
+        return head, body
 
     def _report(self, dropped: tuple[str, ...]) -> None:
         names = ", ".join(dropped)
@@ -117,9 +125,12 @@ class Attempt:
 
     async def _pass_on(self, call: Call) -> None:
         headers = call.headers
-        self._head += self._target.relay(call.headers)
-        kind = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
+        self._head += self._target.relay(headers)
         wanted, stream = self._exchange.operation.answer, self._target.operation.stream
+        if wanted == "json" and not self._exchange.asked.stream:
+            await self._whole(call)
+            return
+        kind = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
         if stream is not None and (self._exchange.asked.stream or (kind == b"text/event-stream" and wanted != "json")):
             await self._events(call, stream, headers.get(b"content-encoding"))
         elif wanted == "json" or (wanted == "either" and kind == b"application/json"):
@@ -131,7 +142,9 @@ class Attempt:
 
     async def _whole(self, call: Call) -> None:
         limit = self._exchange.rooms.server.limits.answer
-        body = await call.read(limit, self._idle)
+        body = call.body(limit)
+        if body is None:
+            body = await call.read(limit, self._target.pace.idle or NEVER)
         self.answered = monotonic()
         body = decode_body(call.headers, body, limit)
         try:
@@ -238,8 +251,3 @@ class Attempt:
         finally:
             connection.flow = None
             relay.stop()
-
-    @property
-    def _idle(self) -> float:
-        idle = self._target.pace.idle
-        return NEVER if idle is None else idle

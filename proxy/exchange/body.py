@@ -60,8 +60,8 @@ def check_json_type(request: ClientRequest) -> None:
 
 def encoding(request: ClientRequest) -> str:
     """The body's Content-Encoding: gzip, deflate or none; raises ClientError 415 for any other."""
-    given = request.headers.get(hdrs.CONTENT_ENCODING, "").strip().lower()
-    if given in ("", "identity"):
+    given = request.headers.get(hdrs.CONTENT_ENCODING)
+    if given is None or (given := given.strip().lower()) in ("", "identity"):
         return ""
     if given in ("gzip", "x-gzip", "deflate"):
         return given
@@ -87,12 +87,20 @@ async def read_whole(request: ClientRequest, limits: BodyLimits) -> bytes:
     if length is not None and int(length) > limits.size:
         raise too_large(limits.size)
     say_continue(request)
-    content = request.content
-    # Nearly every request is one segment: the whole body came with the head, and nothing is awaited.
-    body = content.read_nowait() if content.is_eof() else await _collect(request, limits)
-    if len(body) > limits.size:
-        raise too_large(limits.size)
-    return inflate(body, coding, limits.size) if coding else body
+    return _undone(await _collect(request, limits), coding, limits.size)
+
+
+def whole(request: ClientRequest, limits: BodyLimits) -> bytes:
+    """The body of a request that has all arrived, decompressed. Raises ClientError 400, 413, 415, 417."""
+    coding = encoding(request)
+    say_continue(request)
+    return _undone(request.content.read_nowait(), coding, limits.size)
+
+
+def _undone(body: bytes, coding: str, limit: int) -> bytes:
+    if len(body) > limit:
+        raise too_large(limit)
+    return inflate(body, coding, limit) if coding else body
 
 
 async def _collect(request: ClientRequest, limits: BodyLimits) -> bytes:

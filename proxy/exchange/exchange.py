@@ -21,7 +21,7 @@ from proxy.exchange.client import ClientRequest
 from proxy.exchange.heartbeat import Heartbeat
 from proxy.exchange.operation import Operation
 from proxy.exchange.recovery import Recovery
-from proxy.exchange.request import BareRequest, Request, read_request
+from proxy.exchange.request import BareRequest, Request, read_arrived, read_request
 from proxy.exchange.rooms import Rooms
 from proxy.exchange.target import TargetCall
 from proxy.exchange.trace import trace_headers
@@ -109,7 +109,10 @@ class Exchange:
         self._ask_target = ask
         self._running = True
         try:
-            await self._serve()
+            if not self._read_arrived():
+                await self._read_arriving()
+            resolution = self._resolve()
+            await self._ask_in_turn(resolution)
         except ExchangeError as error:
             self.fail(error)
         except asyncio.CancelledError:
@@ -152,24 +155,32 @@ class Exchange:
             lines += target.client_key_line(key)
         return lines
 
-    async def _serve(self) -> None:
-        request, record = self.request, self.record
-        arrived = request.content.is_eof()
+    def _read_arrived(self) -> bool:
+        """Reads the request, if it came with its head; nearly every one does."""
+        if self.operation.body != "json" or not self.request.content.is_eof():
+            return False
+        self.asked = read_arrived(self.request, self.operation, self.rooms.limits)
+        return True
+
+    async def _read_arriving(self) -> None:
+        """Reads the request as it comes; that time is the client's."""
         began = monotonic()
-        self.asked = await read_request(request, self.operation, self.query, self.rooms.limits)
-        if not arrived:
-            self._since += monotonic() - began  # the client took that long
-        record.stream = self.asked.stream
-        record.public_model = self.asked.model or ""
-        resolution = self.rooms.router.resolve(self.operation.name, self.asked.model)
+        self.asked = await read_request(self.request, self.operation, self.query, self.rooms.limits)
+        self._since += monotonic() - began
+
+    def _resolve(self) -> Resolution[TargetCall]:
+        asked, record = self.asked, self.record
+        record.stream = asked.stream
+        record.public_model = asked.model or ""
+        resolution = self.rooms.router.resolve(self.operation.name, asked.model)
         record.route = resolution.route.name
-        trace = trace_headers(request.headers)
+        trace = trace_headers(self.request.headers)
         record.trace_id = trace[16:48].decode()
         self._trace = b"x-request-id: %b\r\n%b" % (record.request_id.encode(), trace)
         heartbeat = self.rooms.server.heartbeat
-        if heartbeat is not None and self.asked.stream:
+        if heartbeat is not None and asked.stream:
             self._heartbeat = Heartbeat(self.answer, heartbeat)
-        await self._ask_in_turn(resolution)
+        return resolution
 
     async def _ask_in_turn(self, resolution: Resolution[TargetCall]) -> None:
         """Asks the best target; what a failure leads to is another matter."""
@@ -211,23 +222,15 @@ class Exchange:
         record.attempts += 1
         target.standing.target.load += 1
         try:
-            await self._attempt_at(target)
+            self._attempt = attempt = self._ask_target(self, target)
+            if target.timeouts.total is None:
+                await attempt.run()
+            else:
+                await _in_time(attempt, target.timeouts.total)
         finally:
             target.standing.target.load -= 1
             if gate is not None:
                 gate.leave()
-
-    async def _attempt_at(self, target: TargetCall) -> None:
-        self._attempt = attempt = self._ask_target(self, target)
-        total = target.timeouts.total
-        if total is None:
-            await attempt.run()
-            return
-        try:
-            async with asyncio.timeout(total):
-                await attempt.run()
-        except TimeoutError:
-            raise UpstreamError("The answer took longer than it may.", status=504, kind="timeout") from None
 
     def fail(self, error: ExchangeError) -> None:
         """Tells the log, and the client unless it is gone."""
@@ -268,3 +271,11 @@ class Exchange:
         elif self.operation.tokens and (attempt.amount or record.client_gone):
             record.usage = Usage(self.asked.size // 4, attempt.amount)
             record.estimated = True
+
+
+async def _in_time(attempt: Asking, seconds: float) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await attempt.run()
+    except TimeoutError:
+        raise UpstreamError("The answer took longer than it may.", status=504, kind="timeout") from None

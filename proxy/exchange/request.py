@@ -15,7 +15,7 @@ from aiohttp import hdrs
 
 from proxy.codecs.members import Members, MembersError
 from proxy.errors import ClientError
-from proxy.exchange.body import BodyLimits, check_json_type, encoding, read_pieces, read_whole, say_continue, too_large
+from proxy.exchange.body import BodyLimits, check_json_type, encoding, read_pieces, read_whole, say_continue, too_large, whole
 from proxy.exchange.client import ClientRequest
 from proxy.exchange.multipart import FieldFinder, boundary_of
 from proxy.exchange.operation import Operation
@@ -64,6 +64,12 @@ class Request(Protocol):
     def prepare(self, target: TargetCall, context: Context) -> tuple[bytes, Body, tuple[str, ...]]:
         """Header lines about the body, the body, the parameters it could not carry. Raises ClientError."""
         ...
+
+
+def read_arrived(request: ClientRequest, operation: Operation, limits: BodyLimits) -> Request:
+    """A JSON body that is all there. Raises ClientError."""
+    check_json_type(request)
+    return JsonRequest(whole(request, limits), operation)
 
 
 async def read_request(request: ClientRequest, operation: Operation, query: str, limits: BodyLimits) -> Request:

@@ -1,10 +1,10 @@
 """The only room that opens HTTP connections: a pool of them, and calls that push their answers.
 
     pool = Pool()
-    call = await pool.send(origin, head, body, connect=5)      # no await at all when an idle connection is there
+    call = pool.send_now(origin, head, body, connect=5) or await pool.send(origin, head, body, connect=5)
     try:
         await call.head(loop.time() + 300)                     # call.status, call.headers
-        body = await call.read(limit=64 * 2**20, idle=120)     # or call.pipe(sink): pieces are pushed as they come
+        body = await call.read(limit=64 * 2**20, idle=120)     # or call.body(limit), or call.pipe(sink): pieces are pushed as they come
     finally:
         call.abort()                                           # nothing to do when the answer is whole
 

@@ -158,6 +158,10 @@ class Call:
         finally:
             self._opening = None
 
+    def body(self, limit: int) -> bytes | None:
+        """The whole body, if it has come already and has at most `limit` bytes; else it is to be read."""
+        return b"".join(self._backlog) if self._complete and self._backlog_size <= limit else None
+
     async def read(self, limit: int, idle: float) -> bytes:
         """The whole body, at most `limit` bytes, with at most `idle` seconds between its pieces; after `head`.
 

@@ -34,8 +34,16 @@ class Pool:
         self._closed = False
         self._emptied = asyncio.Event()
 
+    def send_now(self, origin: Origin, head: bytes, body: bytes | AsyncIterator[bytes], *, connect: float) -> Call | None:
+        """What `send` does, without waiting; None, and nothing done, when there is no idle connection or the body is no bytes."""
+        if not isinstance(body, bytes) or (connection := self._take(origin)) is None:
+            return None
+        call = Call(self, origin, connect)
+        call.send(connection, whole_message(origin, head, body))
+        return call
+
     async def send(self, origin: Origin, head: bytes, body: bytes | AsyncIterator[bytes], *, connect: float) -> Call:
-        """Send a request; its answer is still to come. Does not wait at all when `body` is bytes and an idle connection is there.
+        """Send a request; its answer is still to come.
 
         `head` is the request line and the headers (see request_line, header_line), each with its CRLF, without framing headers
         and without the empty line. Any method but HEAD and CONNECT. `connect`: seconds for opening a connection.
