@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 encode = msgspec.json.Encoder().encode
+encode_lines = msgspec.json.Encoder().encode_lines
 DONE = b"data: [DONE]\n\n"
 _random = random.SystemRandom()
 
@@ -64,24 +65,33 @@ class Calls:
 
 
 class Tokens:
-    """Canonical usage of a stream: set, or computed by `later` when it is asked for."""
+    """Canonical usage of a stream: what the last event told that told any. Many vendors tell it in every event, and it is wanted once.
+
+    later: what computes it of which event and context, for the events since it was last computed.
+    """
 
     __slots__ = ("known", "later")
 
     def __init__(self) -> None:
         self.known: dict[str, Any] | None = None
-        self.later: Callable[[], dict[str, Any] | None] | None = None
+        self.later: list[tuple[Callable[[Any, Any], dict[str, Any] | None], Any, Any]] = []
+
+    def settle(self) -> None:
+        """Compute what waits, so that no event is kept for it any longer."""
+        while self.later:
+            compute, document, context = self.later.pop()
+            if usage := compute(document, context):
+                self.usage = usage
 
     @property
     def usage(self) -> dict[str, Any] | None:
-        if self.later is not None:
-            self.known = self.later() or self.known
-            self.later = None
+        self.settle()
         return self.known
 
     @usage.setter
-    def usage(self, value: dict[str, Any] | None) -> None:
-        self.known, self.later = value, None
+    def usage(self, value: dict[str, Any]) -> None:
+        self.known = value
+        self.later.clear()
 
 
 class ChunkWriter(Tokens):
@@ -90,7 +100,22 @@ class ChunkWriter(Tokens):
     `reasoning`: the names under which reasoning text is shown, `reasoning_content` and/or `reasoning`.
     """
 
-    __slots__ = ("choices", "created", "extra", "figures", "id", "model", "out", "reasoning", "rest", "suffix", "usage_wanted")
+    __slots__ = (
+        "choices",
+        "created",
+        "deltas",
+        "extra",
+        "figures",
+        "id",
+        "model",
+        "out",
+        "reasoning",
+        "renamed",
+        "rest",
+        "suffix",
+        "usage_wanted",
+        "writing",
+    )
 
     def __init__(
         self, model: str, created: int, *, usage_wanted: bool = False, reasoning: tuple[str, ...] = ("reasoning_content",)
@@ -105,6 +130,9 @@ class ChunkWriter(Tokens):
         self.choices: dict[int, Choice] = {}
         self.extra: dict[str, Any] = {}
         self.out: list[bytes] = []
+        self.deltas: list[dict[str, Any]] = []  # of one choice, not written yet
+        self.writing: Choice | None = None
+        self.renamed = reasoning != ("reasoning_content",)
         self.suffix = b'}],"usage":null}\n\n' if usage_wanted else b"}]}\n\n"
         self.rest = b',"logprobs":null,"finish_reason":null' + self.suffix
 
@@ -131,12 +159,16 @@ class ChunkWriter(Tokens):
         choice = self.choices.get(index or 0) or self.open(index or 0)
         if "tool_calls" in delta and not self.number(choice, delta):
             return
-        if self.reasoning != ("reasoning_content",) and "reasoning_content" in delta:
+        if self.renamed and "reasoning_content" in delta:
             text = delta.pop("reasoning_content")
             delta.update(dict.fromkeys(self.reasoning, text))
         if logprobs is None and not self.extra:
-            self.out.append(choice.prefix + encode(delta) + self.rest)
+            if choice is not self.writing:
+                self.write()
+                self.writing = choice
+            self.deltas.append(delta)
         else:
+            self.write()
             self.out.append(choice.prefix + encode(delta) + b',"logprobs":' + encode(logprobs) + b',"finish_reason":null' + self.tail())
 
     def finish(self, reason: str | None, index: int | None = None) -> None:
@@ -156,6 +188,7 @@ class ChunkWriter(Tokens):
         """Begin a choice: its role goes first."""
         prefix = b"data: " + encode(self.figures_of_chunk())[:-1] + b',"choices":[{"index":%d,"delta":' % index
         choice = self.choices[index] = Choice(prefix)
+        self.write()
         first = b'{"role":"assistant","content":""},"logprobs":null,"finish_reason":null'
         self.out.append(prefix + first + self.tail())
         return choice
@@ -212,14 +245,24 @@ class ChunkWriter(Tokens):
 
     # -- the end ---------------------------------------------------------------------------------------------------
 
+    def write(self) -> None:
+        """Write the deltas that wait, all in one go: as lines of JSON, which hold no line end, with what parts two chunks between them."""
+        if self.deltas and self.writing is not None:
+            prefix = self.writing.prefix
+            lines = encode_lines(self.deltas)[:-1].replace(b"\n", self.rest + prefix)
+            self.out.append(prefix + lines + self.rest)
+            self.deltas.clear()
+
     def take(self) -> bytes:
         """What has been written since the last take."""
+        self.write()
         out = b"".join(self.out)
         self.out.clear()
         return out
 
     def end(self) -> None:
         """The stream ended well: finish chunks, usage chunk if asked for, end marker."""
+        self.write()
         for choice in self.choices.values():
             for place, argued in enumerate(choice.calls.argued if choice.calls else ()):
                 if not argued and choice.finish != "length":
@@ -249,5 +292,5 @@ def write_chunk(writer: ChunkWriter, chunk: dict[str, Any]) -> None:
             del shown["content"]
         writer.emit(shown, index, choice.get("logprobs"))
         writer.finish(choice.get("finish_reason"), index)
-    if isinstance(chunk.get("usage"), dict):
-        writer.usage = chunk["usage"]
+    if (usage := chunk.get("usage")) and isinstance(usage, dict):
+        writer.usage = usage

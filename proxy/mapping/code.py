@@ -170,6 +170,13 @@ class Code:
         self.line(f"{name} = {code}")
         return name
 
+    def drop_unread(self, name: str, begun: int) -> None:
+        """Forget a counter that no line from `begun` on reads."""
+        places = [place for place in range(begun, len(self.lines)) if name in self.lines[place]]
+        if all(self.lines[place].lstrip().startswith((f"{name} = -1", f"{name} += 1")) for place in places):
+            for place in places:
+                self.lines[place] = self.lines[place].partition(name)[0] + "pass"
+
     def named(self, value: Value) -> Value:
         """The value under a name: a literal cannot be tested for None without a word from Python."""
         return replace(value, code=self.assign(value.code)) if value.constant is not UNKNOWN else value
@@ -310,7 +317,7 @@ def ordinal(table: dict[str, dict[Any, int]], name: str, key: Any) -> int:
     seen = table.get(name)
     if seen is None:
         seen = table[name] = {}
-    return seen.setdefault(key if isinstance(key, str | int) else repr(key), len(seen))
+    return seen.setdefault(key if type(key) in (int, str) else repr(key), len(seen))
 
 
 def merge_adjacent(items: Any, by: str, joined: tuple[str, ...]) -> list[Any]:

@@ -153,6 +153,7 @@ class Operators(Templates):
     def each(self, spec: dict[Any, Any], path: SpecPath, env: Env, body: Callable[[Env], None]) -> None:
         """Run `body` for each item: `.`, `$pos` and the `$as` name stand for it."""
         position = self.assign("-1", "p") if mentions(spec, "$pos", self.pieces.defs) else ""
+        begun = len(self.lines) - 1
 
         def run(item: Value) -> None:
             names = dict(env.names)
@@ -174,6 +175,8 @@ class Operators(Templates):
         self.noted.append(set())
         self.repeat(spec["$each"], (*path, "$each"), env, run)
         self.noted.pop()
+        if position:
+            self.drop_unread(position, begun)
 
     def repeat(self, source: Any, path: SpecPath, env: Env, body: Callable[[Value], None]) -> None:
         """Loops over a path directly, or over the list that any other template gives."""

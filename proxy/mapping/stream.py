@@ -22,6 +22,9 @@ Event = tuple[str, bytes]
 #: White space of JSON that is in no event's data: SSE ends lines with a CR, NDJSON with a LF.
 _JOINTS = {"sse": b"\r", "ndjson": b"\n"}
 
+#: Events kept for the usage that they tell.
+_MOST_LATER = 16
+
 
 class StreamFault(Exception):
     """The upstream said in its stream that it failed. `report`: message, type, code, param, status, as far as it told."""
@@ -145,6 +148,8 @@ class Stream:
                 shown.append(event)
             if self.ended:
                 return
+        if len(writer.later) > _MOST_LATER:
+            writer.settle()
         if marked:
             self.read_in_full(events[-1:], shown, all_shown)
 

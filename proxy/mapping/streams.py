@@ -163,19 +163,25 @@ class StreamRules(Rewrites):
         self.chosen -= 1
 
     def usage(self, spec: Any, path: SpecPath, env: Env) -> None:
-        """Usage of the last event that has it. Many vendors repeat it in every event: what must be computed waits until it is wanted."""
-        lazy = isinstance(spec, dict) and "$of" in spec and env.item is env.root and not mentions(spec, "$s", self.pieces.defs)
-        if not lazy:  # what is read of a loop or of the stream's state would be another when it is wanted
-            value = self.named(self.template(spec, path, env))
-            with self.block(f"if {value.code} is not None"):
-                self.line(f"writer.usage = {value.code}")
+        """Many vendors repeat it in every event: what must be computed of the event alone waits until it is wanted."""
+        if isinstance(spec, dict) and "$of" in spec and env.item is env.root and not self.tracing and self.is_pure(spec):
+            source = self.loop_value(spec["$of"], (*path, "$of"), env)
+            with self.block(f"if {source.code} is not None"):
+                self.line(f"writer.later.append(({self.later(spec, path, env)}, document, context))")
             return
-        source = self.loop_value(spec["$of"], (*path, "$of"), env)
-        with self.block(f"if {source.code} is not None"):
-            name = self.name("usage_")
-            with self.block(f"def {name}()"):
-                self.line(f"return {self.template(spec, path, env).code}")
-            self.line(f"writer.later = {name}")
+        value = self.named(self.template(spec, path, env))
+        with self.block(f"if {value.code}"):
+            self.line(f"writer.usage = {value.code}")
+
+    def is_pure(self, spec: Any) -> bool:
+        """Whether a template gives the same whenever it is computed: it has nothing to do with the stream's state."""
+        return not any(mentions(spec, name, self.pieces.defs) for name in ("$s", "ordinal("))
+
+    def later(self, spec: Any, path: SpecPath, env: Env) -> str:
+        """A function of its own that computes a template of an event; its name."""
+        source = StreamRules(self.pieces, typed=self.typed)
+        source.line(f"return {source.template(spec, path, env).code}")
+        return self.constant(source.function("usage", "document, context"))
 
     def choose(self, spec: Any, path: SpecPath, env: Env, act: Callable[[Any, SpecPath, Env], None]) -> None:
         """`$match`, `$if` and `$each` around an action: they choose whether and for what it runs."""

@@ -64,6 +64,16 @@ def test_usage_that_a_later_event_does_not_tell_is_kept():
     assert stream.usage == {"prompt_tokens": 3}
 
 
+@pytest.mark.parametrize("usage", [".used", {"$use": "usage", "$of": ".used"}, {"n": ".used.n"}])
+def test_an_empty_usage_hides_none(usage):
+    mapped = opened(stream={"events": {"*": {**PIECE, "usage": usage}}}, defs={"usage": {"n": ".n"}})
+    watched = opened(stream={"events": {"*": {"usage": usage}}}, defs={"usage": {"n": ".n"}})
+    for stream in (next(mapped), next(mapped), next(watched), next(watched)):
+        for event in [b'{"used":{"n":3}}', *[b'{"used":{}}'] * 40, b'{"used":null}', b"{}"]:
+            stream.event("", event)
+        assert stream.usage == {"n": 3}
+
+
 def test_usage_of_a_loop_is_that_of_its_last_item():
     rules = [PIECE, {"each": ".list", "usage": {"prompt_tokens": ".used"}}]
     stream = next(opened(stream={"events": {"*": rules}}))
