@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from proxy.codecs import DECODERS
-from proxy.codecs.members import Members
+from proxy.codecs.members import Members, MembersError
 from proxy.errors import ClientError, ExchangeError, UpstreamError
 from proxy.exchange.answer import EVENT_STREAM, JSON
 from proxy.exchange.faults import failed_inside, refused
@@ -27,6 +27,7 @@ from proxy.exchange.relay import ByteRelay, EventRelay, Relay
 from proxy.exchange.request import Body
 from proxy.exchange.target import Headers, TargetCall
 from proxy.mapping.chunks import ChunkWriter
+from proxy.mapping.documents import decode
 from proxy.mapping.mappings import ResponseMapping
 from proxy.mapping.stream import StreamMapping
 from proxy.upstream import Call, decode_body
@@ -47,7 +48,6 @@ _ERROR_PATIENCE = 10.0
 #: What a header's value may not hold.
 _CONTROL = bytes([*range(32), 127])
 
-_decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
 _encode_text = msgspec.json.encode
 
@@ -134,16 +134,19 @@ class Attempt:
         if stream is not None and (self._exchange.asked.stream or (kind == b"text/event-stream" and wanted != "json")):
             await self._events(call, stream, headers.get(b"content-encoding"))
         elif wanted == "json" or (wanted == "either" and kind == b"application/json"):
-            await self._whole(call)
+            await self._whole(call, int(headers.get(b"content-length", b"0")))
         else:
             await self._bytes(call, headers)
 
     # ── whole answers ──
 
-    async def _whole(self, call: Call) -> None:
+    async def _whole(self, call: Call, told: int) -> None:
+        """`told`: the length that the upstream told, 0 when it told none."""
         limit = self._exchange.rooms.server.limits.answer
         body = call.body(limit)
         if body is None:
+            if told > limit:
+                raise UpstreamError(f"The upstream answered with more than {limit} bytes.", kind="protocol")
             body = await call.read(limit, self._target.pace.idle or NEVER)
         self.answered = monotonic()
         body = decode_body(call.headers, body, limit)
@@ -173,12 +176,15 @@ class Attempt:
         found = b'"model":' + _encode_text(model)
         if body.count(b'"model"') == 1 and found in body:
             return body.replace(found, b'"model":' + shown)
-        return Members.parse(body).splice({"model": shown})
+        try:
+            return Members.parse(body).splice({"model": shown})
+        except MembersError:  # a name that comes twice, half a surrogate pair: it goes on as it came
+            return body
 
     def _translated(self, body: bytes, mapping: ResponseMapping) -> bytes:
         errors = self._target.provider.dialect.errors
         try:
-            document = _decode(body)
+            document = decode(body)
         except RecursionError:
             raise ValueError("it is nested too deeply") from None
         if errors.failed(document, self._context):
@@ -223,7 +229,7 @@ class Attempt:
         """The upstream sent one document where a stream was asked for: often an error, sometimes a page."""
         errors = self._target.provider.dialect.errors
         try:
-            if errors.failed(_decode(document), self._context):
+            if errors.failed(decode(document), self._context):
                 return failed_inside(document, errors, self._context)
             message = "The upstream answered with a whole document instead of a stream."
         except (ValueError, RecursionError):

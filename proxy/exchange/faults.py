@@ -11,6 +11,7 @@ import msgspec
 from proxy.errors import UpstreamError
 from proxy.exchange.target import Headers, TargetCall
 from proxy.mapping.context import Context
+from proxy.mapping.documents import decode
 from proxy.mapping.failures import ErrorMapping
 
 #: OpenAI's error types by status, for upstreams that name none.
@@ -61,14 +62,14 @@ def refused(status: int, body: bytes, target: TargetCall, headers: Headers, cont
     errors = target.provider.dialect.errors
     report: dict[str, Any] = {}
     with suppress(ValueError, RecursionError):  # not JSON: the status says it all
-        report = errors.read(msgspec.json.decode(body), context)
+        report = errors.read(decode(body), context)
     told = {name: value for name, value in report.items() if name != "status"}  # the answer's own status is the surer one
     return reported(told, status=errors.statuses.get(status, status), headers=target.relay_of_error(headers), kind="status")
 
 
 def failed_inside(body: bytes, errors: ErrorMapping, context: Context) -> UpstreamError:
     """An error inside an answer with status 200."""
-    report = errors.read(msgspec.json.decode(body), context)
+    report = errors.read(decode(body), context)
     return reported(report, kind="status")
 
 

@@ -15,6 +15,7 @@ from proxy.errors import SpecPath
 from proxy.mapping.code import Env, Node, Pieces, Value, names
 from proxy.mapping.completion import settle, told_its_end
 from proxy.mapping.context import Context
+from proxy.mapping.documents import decode
 from proxy.mapping.failures import ErrorMapping
 from proxy.mapping.rewrites import Rewrites
 from proxy.mapping.typed import decoder
@@ -213,7 +214,7 @@ class Peek:
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
                 pass  # not of the expected form: read in full
         try:
-            document = msgspec.json.decode(body)
+            document = decode(body)
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
             raise ValueError("the answer is not JSON") from None
         if not isinstance(document, dict):

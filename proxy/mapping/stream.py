@@ -10,12 +10,12 @@ import msgspec
 
 from proxy.mapping.chunks import DONE, ChunkWriter, Tokens, write_chunk
 from proxy.mapping.context import Context
+from proxy.mapping.documents import decode
 from proxy.mapping.failures import ErrorMapping
 from proxy.mapping.untag import Splitters
 
 #: OpenAI's end marker (some hosts write blanks behind it).
 DONE_DATA = b"[DONE]"
-_decode = msgspec.json.Decoder().decode
 
 #: (name or "", data), as the codecs give them.
 Event = tuple[str, bytes]
@@ -209,7 +209,7 @@ class Stream:
 def as_object(data: bytes) -> dict[str, Any]:
     """The JSON object of an event, alone or as the only item of a list. Raises ValueError."""
     try:
-        document = _decode(data)
+        document = decode(data)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         raise ValueError("an event that is not JSON") from None
     if isinstance(document, list) and len(document) == 1:

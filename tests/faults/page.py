@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from tests.docs.compatibility import ROOT
-from tests.faults import before_headers, streams
+from tests.faults import before_headers, streams, whole_bodies
 from tests.faults.promise import Case, Row, Section
 
 PAGE = ROOT / "docs" / "faults.md"
 #: In the order of the page.
-SECTIONS: tuple[Section, ...] = (before_headers.SECTION, streams.SECTION)
+SECTIONS: tuple[Section, ...] = (before_headers.SECTION, whole_bodies.SECTION, streams.SECTION)
 
 INTRODUCTION = """\
 # Faults, and what becomes of them
@@ -22,7 +22,7 @@ Each line is a promise: the fault, what the client sees of it, what the operator
 - Every failure is a line of the request log with `status`, `error_type`, `error_kind`, `blame` and `target`, counted in
   `gen_ai_server_request_duration_seconds` with its `error_type` and, for each target that failed, in `samewire_upstream_errors_total`.
 - A name without a path is a case of `tests/faults`: `python -m pytest tests/faults -k NAME` runs it, on both event loops,
-  with a dialect that is passed through and two that are translated, whole and streamed, where nothing else is said.
+  with a dialect that is passed through and two that are translated.
 """
 
 

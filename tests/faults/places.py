@@ -5,10 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import ssl
+import subprocess
+import tempfile
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 
 from tests.upstream.scripted import Step, Upstream
 
@@ -65,7 +69,34 @@ async def _deaf(port: int, script: Sequence[Step]) -> AsyncIterator[None]:
         yield None
 
 
+@asynccontextmanager
+async def _no_tls(port: int, script: Sequence[Step]) -> AsyncIterator[Upstream]:
+    """What comes is no request in HTTP: none is waited for."""
+    async with Upstream(script[1:], port=port) as upstream:
+        yield upstream
+
+
+@asynccontextmanager
+async def _untrusted(port: int, script: Sequence[Step]) -> AsyncIterator[Upstream]:
+    async with Upstream(script, port=port, tls=_certificate_of_nobody()) as upstream:
+        yield upstream
+
+
+@cache
+def _certificate_of_nobody() -> ssl.SSLContext:
+    """A server's certificate that nobody has signed but itself."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    with tempfile.TemporaryDirectory() as folder:
+        key, certificate = Path(folder) / "key.pem", Path(folder) / "certificate.pem"
+        command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=127.0.0.1"
+        subprocess.run([*command.split(), "-keyout", key, "-out", certificate], check=True, capture_output=True)
+        context.load_cert_chain(certificate, key)
+    return context
+
+
 scripted = Place("http://127.0.0.1:{port}", _scripted)
 refusing = Place("http://127.0.0.1:{port}", _nobody)
 unknown = Place("http://no-such-host.invalid:{port}", _nobody)
 deaf = Place("http://127.0.0.1:{port}", _deaf)
+no_tls = Place("https://127.0.0.1:{port}", _no_tls)
+untrusted = Place("https://127.0.0.1:{port}", _untrusted)

@@ -15,8 +15,13 @@ from tests.faults.wires import Wire
 from tests.upstream.scripted import Step
 
 How = Literal["whole", "stream"]
-#: One passed through, two translated.
+Try = tuple[str, How]
+#: One dialect that is passed through, two that are translated.
 DIALECTS = ("openai", "anthropic", "gemini")
+WHOLE: tuple[Try, ...] = tuple((dialect, "whole") for dialect in DIALECTS)
+STREAMS: tuple[Try, ...] = tuple((dialect, "stream") for dialect in DIALECTS)
+#: For what has nothing to do with what an answer says.
+ANY: tuple[Try, ...] = (("openai", "whole"), ("openai", "stream"), ("anthropic", "stream"), ("gemini", "whole"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,22 +62,29 @@ class Answered:
 
 
 @dataclass(frozen=True, slots=True)
+class AsItCame:
+    """The whole answer of an upstream whose answers are passed through: its bytes, but for the model's name."""
+
+    def words(self) -> str:
+        return "the answer as it came"
+
+
+@dataclass(frozen=True, slots=True)
 class Case:
     """One fault of an upstream.
 
     `script`: what the upstream does on each connection once it has read the request; made from the dialect's words where they matter.
-    `kind`: UpstreamError's kind as log and metric show it, "" where nothing is wrong. `how` and `dialects`: what it is tried with.
+    `kind`: UpstreamError's kind as log and metric show it, "" where nothing is wrong. `tries`: what it is tried with.
     `changes`: merged into the configuration of `stage.py`, whose deadlines and limits are small.
-    `requests`: how often the upstream is asked. `pause`: the script goes on only when the client has seen the first piece.
+    `requests`: how often the upstream is asked.
     """
 
     id: str
     fault: str
     script: Sequence[Step] | Callable[[Wire], Sequence[Step]]
-    sees: Status | Broken | Answered
+    sees: Status | Broken | Answered | AsItCame
     kind: str = ""
-    how: tuple[How, ...] = ("whole", "stream")
-    dialects: tuple[str, ...] = DIALECTS
+    tries: tuple[Try, ...] = ANY
     place: Place = scripted
     changes: Mapping[str, Any] = field(default_factory=dict)
     requests: int = 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -22,7 +22,7 @@ from tests.exchange.wire import Client, Reply, merged
 from tests.faults import places
 from tests.faults.promise import Case, How
 from tests.faults.wires import WIRES
-from tests.upstream.scripted import Upstream, request
+from tests.upstream.scripted import Step, Upstream, request
 
 #: Seconds by which each case must be over, whatever happens: far more than its deadlines, far less than anybody's patience.
 BOUND = 3.0
@@ -68,10 +68,14 @@ async def gateway(config: Config) -> AsyncIterator[tuple[str, int]]:
             await asyncio.sleep(0.002)
 
 
+def script_of(case: Case, dialect: str) -> Sequence[Step]:
+    """What the upstream does."""
+    return case.script(WIRES[dialect]) if callable(case.script) else case.script
+
+
 async def play(case: Case, dialect: str, how: How, read_log: Any) -> Outcome:
     """Injects the fault. `read_log`: gives what has been written to the request log."""
-    wire = WIRES[dialect]
-    script = case.script(wire) if callable(case.script) else case.script
+    script = script_of(case, dialect)
     config = configuration(case.place.url, json.dumps(dict(case.changes)))
     asked = {"model": dialect, "stream": how == "stream", "messages": [{"role": "user", "content": "Hi"}]}
     async with asyncio.timeout(BOUND), case.place.opens(places.port(), [request, *script]) as upstream:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from tests.faults.promise import Broken, Case, Section
+from tests.faults.promise import STREAMS, Broken, Case, Section
 from tests.upstream.scripted import Step, hang, reset, until_shown
 
-STREAM = ("stream",)
 TRUNCATED = Broken("upstream_truncated")
 
 
@@ -19,8 +18,8 @@ SECTION = Section(
     "Streams",
     "A stream that has begun ends well only after the upstream proved that its own did.",
     (
-        Case("reset", "a reset in the middle", then(reset), TRUNCATED, "truncated", STREAM),
-        Case("closed", "the connection is closed in the middle", then(), TRUNCATED, "truncated", STREAM),
-        Case("hang", "silence in the middle", then(hang), Broken("upstream_timeout"), "timeout", STREAM),
+        Case("reset", "a reset in the middle", then(reset), TRUNCATED, "truncated", STREAMS),
+        Case("closed", "the connection is closed in the middle", then(), TRUNCATED, "truncated", STREAMS),
+        Case("hang", "silence in the middle", then(hang), Broken("upstream_timeout"), "timeout", STREAMS),
     ),
 )

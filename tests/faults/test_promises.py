@@ -15,8 +15,8 @@ from tests.corpus.readings import OPENAI
 from tests.docs.compatibility import ROOT
 from tests.exchange.wire import Reply
 from tests.faults.page import PAGE, SECTIONS, page
-from tests.faults.promise import Answered, Broken, Case, How, Row, Status
-from tests.faults.stage import Outcome, play
+from tests.faults.promise import Answered, AsItCame, Broken, Case, How, Row, Status
+from tests.faults.stage import Outcome, play, script_of
 
 
 def runs() -> Iterator[object]:
@@ -24,9 +24,8 @@ def runs() -> Iterator[object]:
     for section in SECTIONS:
         for case in section.promises:
             if isinstance(case, Case):
-                for dialect in case.dialects:
-                    for how in case.how:
-                        yield pytest.param(case, dialect, how, id=f"{section.name}-{case.id}-{dialect}-{how}")
+                for dialect, how in case.tries:
+                    yield pytest.param(case, dialect, how, id=f"{section.name}-{case.id}-{dialect}-{how}")
 
 
 @pytest.mark.parametrize(("case", "dialect", "how"), list(runs()))
@@ -39,6 +38,8 @@ async def test_promise(case: Case, dialect: str, how: How, capfd: pytest.Capture
             broken(case.sees, outcome.reply)
         case Answered():
             answered(case.sees, outcome.reply, how)
+        case AsItCame():
+            as_it_came(case, dialect, outcome.reply)
     noted(case, dialect, how, outcome)
     assert outcome.requests == case.requests
 
@@ -75,6 +76,13 @@ def answered(sees: Answered, reply: Reply, how: How) -> None:
     assert [(choice.text, choice.finish) for choice in facts.choices.values()] == [(sees.text, "stop")]
 
 
+def as_it_came(case: Case, dialect: str, reply: Reply) -> None:
+    assert (reply.status, reply.headers["content-type"], reply.whole) == (200, "application/json", True), reply.body
+    (sent,) = script_of(case, dialect)
+    assert isinstance(sent, bytes)
+    assert reply.body == sent.partition(b"\r\n\r\n")[2].replace(b'"gpt"', b'"openai"')
+
+
 def noted(case: Case, dialect: str, how: How, outcome: Outcome) -> None:
     """One line in the log, and one more of each figure that tells of it."""
     line = outcome.line
@@ -84,7 +92,7 @@ def noted(case: Case, dialect: str, how: How, outcome: Outcome) -> None:
     if not case.kind:
         assert ("blame" not in line, "error_kind" not in line, errors) == (True, True, {})
         return
-    assert not isinstance(case.sees, Answered)
+    assert isinstance(case.sees, Status | Broken)
     assert (line["error_kind"], line["error_type"], line["blame"], line["level"]) == (case.kind, case.sees.type, "upstream", "warning")
     (count,) = errors.items()
     assert f'kind="{case.kind}"' in count[0]
