@@ -176,7 +176,7 @@ class Stream:
     def read_in_full(self, events: list[Event], shown: list[Event] | None, all_shown: bool) -> None:
         """The same rules over whole decoded documents; the end marker, too, comes this way."""
         for name, data in events:
-            if data.startswith(DONE_DATA):
+            if data.lstrip().startswith(DONE_DATA):  # some hosts write it with blanks around it
                 self.ended = self.ended or self.mapping.end_data == data.strip()
             else:
                 self.step_in_full(name, data)

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from tests.docs.compatibility import ROOT
-from tests.faults import before_headers, streams, whole_bodies
+from tests.faults import before_events, before_headers, elsewhere, oddities, streams, whole_bodies
 from tests.faults.promise import Case, Row, Section
 
 PAGE = ROOT / "docs" / "faults.md"
 #: In the order of the page.
-SECTIONS: tuple[Section, ...] = (before_headers.SECTION, whole_bodies.SECTION, streams.SECTION)
+SECTIONS: tuple[Section, ...] = (
+    before_headers.SECTION,
+    whole_bodies.SECTION,
+    before_events.SECTION,
+    streams.SECTION,
+    oddities.SECTION,
+    elsewhere.SECTION,
+)
 
 INTRODUCTION = """\
 # Faults, and what becomes of them

@@ -16,13 +16,18 @@ from pathlib import Path
 
 from tests.upstream.scripted import Step, Upstream
 
+Script = Sequence[Step]
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """`url`: the provider's base URL, with {port}. `opens`: holds the place open on that port; gives the upstream if there is one."""
+    """`url`: the provider's base URL, with {port}. `opens`: holds the place open on that port; gives the upstream if there is one.
+
+    The first script is that of the first connection, the second that of all others.
+    """
 
     url: str
-    opens: Callable[[int, Sequence[Step]], AbstractAsyncContextManager[Upstream | None]]
+    opens: Callable[[int, Script, Script], AbstractAsyncContextManager[Upstream | None]]
 
 
 @cache
@@ -41,18 +46,18 @@ def port() -> int:
 
 
 @asynccontextmanager
-async def _scripted(port: int, script: Sequence[Step]) -> AsyncIterator[Upstream]:
-    async with Upstream(script, port=port) as upstream:
+async def _scripted(port: int, script: Script, second: Script) -> AsyncIterator[Upstream]:
+    async with Upstream(script, second, port=port) as upstream:
         yield upstream
 
 
 @asynccontextmanager
-async def _nobody(port: int, script: Sequence[Step]) -> AsyncIterator[None]:
+async def _nobody(port: int, script: Script, second: Script) -> AsyncIterator[None]:
     yield None
 
 
 @asynccontextmanager
-async def _deaf(port: int, script: Sequence[Step]) -> AsyncIterator[None]:
+async def _deaf(port: int, script: Script, second: Script) -> AsyncIterator[None]:
     """Listens and never accepts, its queue full: the system drops further attempts without a word."""
     loop = asyncio.get_running_loop()
     with contextlib.ExitStack() as stack:
@@ -70,14 +75,14 @@ async def _deaf(port: int, script: Sequence[Step]) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def _no_tls(port: int, script: Sequence[Step]) -> AsyncIterator[Upstream]:
+async def _no_tls(port: int, script: Script, second: Script) -> AsyncIterator[Upstream]:
     """What comes is no request in HTTP: none is waited for."""
     async with Upstream(script[1:], port=port) as upstream:
         yield upstream
 
 
 @asynccontextmanager
-async def _untrusted(port: int, script: Sequence[Step]) -> AsyncIterator[Upstream]:
+async def _untrusted(port: int, script: Script, second: Script) -> AsyncIterator[Upstream]:
     async with Upstream(script, port=port, tls=_certificate_of_nobody()) as upstream:
         yield upstream
 

@@ -76,7 +76,7 @@ class Case:
     `script`: what the upstream does on each connection once it has read the request; made from the dialect's words where they matter.
     `kind`: UpstreamError's kind as log and metric show it, "" where nothing is wrong. `tries`: what it is tried with.
     `changes`: merged into the configuration of `stage.py`, whose deadlines and limits are small.
-    `requests`: how often the upstream is asked.
+    `requests`: how often an upstream is asked. `elsewhere`: the route has a second target, which is well and answers in its stead.
     """
 
     id: str
@@ -88,6 +88,7 @@ class Case:
     place: Place = scripted
     changes: Mapping[str, Any] = field(default_factory=dict)
     requests: int = 1
+    elsewhere: bool = False
 
     def client(self) -> str:
         return self.sees.words()
@@ -95,6 +96,8 @@ class Case:
     def operator(self) -> str:
         if not self.kind:
             return "a request that went well"
+        if self.elsewhere:
+            return f'`attempts: 2`; `samewire_upstream_errors_total{{kind="{self.kind}"}}`'
         return f'`error_kind: {self.kind}`; `samewire_upstream_errors_total{{kind="{self.kind}"}}`'
 
 

@@ -22,12 +22,14 @@ from tests.exchange.wire import Client, Reply, merged
 from tests.faults import places
 from tests.faults.promise import Case, How
 from tests.faults.wires import WIRES
-from tests.upstream.scripted import Step, Upstream, request
+from tests.upstream.scripted import Step, Upstream, chunked, request
 
 #: Seconds by which each case must be over, whatever happens: far more than its deadlines, far less than anybody's patience.
 BOUND = 3.0
 #: Deadlines of every upstream call here.
 TIMEOUTS = {"connect": 0.2, "first_event": 0.15, "idle": 0.1}
+#: Who is asked next where a case has a second target.
+SECOND = "ollama"
 LIMITS = {"event": 2**16, "answer": 2**17}
 
 
@@ -49,7 +51,10 @@ def configuration(url: str, changes: str) -> Config:
         "version": 1,
         "server": {"port": 0, "limits": LIMITS, "log": {"level": "error"}},
         "providers": {name: provider | {"dialect": name, "key": f"sk-secret-{name}"} for name in WIRES},
-        "routes": [{"model": name, "to": [f"{name}/up"]} for name in WIRES],
+        "routes": [
+            *({"model": name, "to": [f"{name}/up"]} for name in WIRES),
+            *({"model": f"{name}-or-else", "to": [f"{name}/up", f"{SECOND}/up"]} for name in WIRES),
+        ],
     }
     with TemporaryDirectory() as folder:
         path = Path(folder) / "routes.yaml"
@@ -77,12 +82,19 @@ async def play(case: Case, dialect: str, how: How, read_log: Any) -> Outcome:
     """Injects the fault. `read_log`: gives what has been written to the request log."""
     script = script_of(case, dialect)
     config = configuration(case.place.url, json.dumps(dict(case.changes)))
-    asked = {"model": dialect, "stream": how == "stream", "messages": [{"role": "user", "content": "Hi"}]}
-    async with asyncio.timeout(BOUND), case.place.opens(places.port(), [request, *script]) as upstream:
+    model = f"{dialect}-or-else" if case.elsewhere else dialect
+    asked = {"model": model, "stream": how == "stream", "messages": [{"role": "user", "content": "Hi"}]}
+    async with asyncio.timeout(BOUND), case.place.opens(places.port(), [request, *script], [request, _good(how)]) as upstream:
         async with gateway(config) as address:
             reply = await _ask(address, asked, upstream)
             figures = await _figures(address)
         return Outcome(reply, json.loads(read_log()), figures, len(upstream.requests) if upstream else 0)
+
+
+def _good(how: How) -> bytes:
+    """What the second target answers."""
+    wire = WIRES[SECOND]
+    return wire.head() + chunked(*wire.events) if how == "stream" else wire.document()
 
 
 async def _ask(address: tuple[str, int], asked: Any, upstream: Upstream | None) -> Reply:
