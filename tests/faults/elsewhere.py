@@ -37,14 +37,20 @@ def elsewhere(section: Section, case: Case) -> Case:
 SECTION = Section(
     "elsewhere",
     "Another target",
-    "A fault before anything reached the client lets the next target of the route answer, if there is one; what lets it is the route's to "
-    "say. No target is asked twice.",
+    "A fault before anything reached the client lets the next target of the route answer, if there is one: streams always, whole answers "
+    "where the request cannot have been worked on or the route says `maybe_processed: always` (as here). No target is asked twice.",
     (
         *(
             elsewhere(module.SECTION, case)
             for module, names in FAULTS.items()
             for case in module.SECTION.promises
             if isinstance(case, Case) and case.id in names
+        ),
+        Row(
+            "a whole answer that may have been worked on, where the route says nothing of that",
+            "the first target's error",
+            "`attempts: 1`",
+            "tests/routing/test_turns.py::test_what_may_have_been_worked_on",
         ),
         Row(
             "a target that cannot be reached",

@@ -28,8 +28,6 @@ from tests.upstream.scripted import Step, Upstream, chunked, request
 BOUND = 3.0
 #: Deadlines of every upstream call here.
 TIMEOUTS = {"connect": 0.2, "first_event": 0.15, "idle": 0.1}
-#: Who is asked next where a case has a second target.
-SECOND = "ollama"
 LIMITS = {"event": 2**16, "answer": 2**17}
 
 
@@ -53,7 +51,8 @@ def configuration(url: str, changes: str) -> Config:
         "providers": {name: provider | {"dialect": name, "key": f"sk-secret-{name}"} for name in WIRES},
         "routes": [
             *({"model": name, "to": [f"{name}/up"]} for name in WIRES),
-            *({"model": f"{name}-or-else", "to": [f"{name}/up", f"{SECOND}/up"]} for name in WIRES),
+            *(_or_else(name, "stream") for name in WIRES),
+            *(_or_else(name, "whole") | {"failover": {"maybe_processed": "always"}} for name in WIRES),
         ],
     }
     with TemporaryDirectory() as folder:
@@ -78,22 +77,31 @@ def script_of(case: Case, dialect: str) -> Sequence[Step]:
     return case.script(WIRES[dialect]) if callable(case.script) else case.script
 
 
+def _or_else(name: str, how: How) -> dict[str, Any]:
+    return {"model": f"{name}-or-else-{how}", "to": [f"{name}/up", f"{second(name)}/up"]}
+
+
 async def play(case: Case, dialect: str, how: How, read_log: Any) -> Outcome:
     """Injects the fault. `read_log`: gives what has been written to the request log."""
     script = script_of(case, dialect)
     config = configuration(case.place.url, json.dumps(dict(case.changes)))
-    model = f"{dialect}-or-else" if case.elsewhere else dialect
+    model = f"{dialect}-or-else-{how}" if case.elsewhere else dialect
     asked = {"model": model, "stream": how == "stream", "messages": [{"role": "user", "content": "Hi"}]}
-    async with asyncio.timeout(BOUND), case.place.opens(places.port(), [request, *script], [request, _good(how)]) as upstream:
+    async with asyncio.timeout(BOUND), case.place.opens(places.port(), [request, *script], [request, _good(dialect, how)]) as upstream:
         async with gateway(config) as address:
             reply = await _ask(address, asked, upstream)
             figures = await _figures(address)
         return Outcome(reply, json.loads(read_log()), figures, len(upstream.requests) if upstream else 0)
 
 
-def _good(how: How) -> bytes:
+def second(dialect: str) -> str:
+    """Who is asked next where a case has a second target."""
+    return "openai" if dialect == "ollama" else "ollama"
+
+
+def _good(dialect: str, how: How) -> bytes:
     """What the second target answers."""
-    wire = WIRES[SECOND]
+    wire = WIRES[second(dialect)]
     return wire.head() + chunked(*wire.events) if how == "stream" else wire.document()
 
 

@@ -17,7 +17,7 @@ from tests.docs.compatibility import ROOT
 from tests.exchange.wire import Reply
 from tests.faults.page import PAGE, SECTIONS, page
 from tests.faults.promise import Answered, AsItCame, Broken, Case, How, Row, Status
-from tests.faults.stage import SECOND, Outcome, play, script_of
+from tests.faults.stage import Outcome, play, script_of, second
 
 LINE_END = "\n"
 
@@ -96,7 +96,7 @@ def as_it_came(case: Case, dialect: str, reply: Reply) -> None:
 def noted(case: Case, dialect: str, how: How, outcome: Outcome) -> None:
     """One line in the log, and one more of each figure that tells of it."""
     line = outcome.line
-    assert (line["target"].removesuffix("/up"), line["attempts"]) == ((SECOND, 2) if case.elsewhere else (dialect, 1))
+    assert (line["target"].removesuffix("/up"), line["attempts"]) == ((second(dialect), 2) if case.elsewhere else (dialect, 1))
     assert (line["status"], line.get("stream", False)) == (outcome.reply.status, how == "stream")
     errors = {name: value for name, value in outcome.figures.items() if name.startswith("samewire_upstream_errors_total")}
     counted = [name for name in outcome.figures if name.startswith("gen_ai_server_request_duration_seconds_count")]
