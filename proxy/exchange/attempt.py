@@ -134,18 +134,17 @@ class Attempt:
         if stream is not None and (self._exchange.asked.stream or (kind == b"text/event-stream" and wanted != "json")):
             await self._events(call, stream, headers.get(b"content-encoding"))
         elif wanted == "json" or (wanted == "either" and kind == b"application/json"):
-            await self._whole(call, int(headers.get(b"content-length", b"0")))
+            await self._whole(call)
         else:
             await self._bytes(call, headers)
 
     # ── whole answers ──
 
-    async def _whole(self, call: Call, told: int) -> None:
-        """`told`: the length that the upstream told, 0 when it told none."""
+    async def _whole(self, call: Call) -> None:
         limit = self._exchange.rooms.server.limits.answer
         body = call.body(limit)
         if body is None:
-            if told > limit:
+            if int(call.headers.get(b"content-length", b"0")) > limit:
                 raise UpstreamError(f"The upstream answered with more than {limit} bytes.", kind="protocol")
             body = await call.read(limit, self._target.pace.idle or NEVER)
         self.answered = monotonic()
