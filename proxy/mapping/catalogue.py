@@ -7,8 +7,9 @@ or must be a step on bytes or text that no template can say.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Literal
+
+import msgspec
 
 from proxy.mapping import filters
 
@@ -18,8 +19,7 @@ Kind = Literal["table", "schema", "word", "value", "text", "separator", "number"
 _SHOWN = {"separator": "text", "number": "n"}
 
 
-@dataclass(frozen=True, slots=True)
-class Example:
+class Example(msgspec.Struct, frozen=True):
     """`expression` over `given` is `result` (None: absent); `spec` holds the tables and schemas it names."""
 
     expression: str
@@ -28,8 +28,7 @@ class Example:
     spec: dict[str, Any] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class FilterEntry:
+class FilterEntry(msgspec.Struct, frozen=True):
     """One filter. `function` is None where the compiler itself writes the code."""
 
     name: str

@@ -10,11 +10,11 @@ from ast import literal_eval
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
-from dataclasses import dataclass, field, replace
 from math import isfinite
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from proxy.mapping import filters
 from proxy.mapping.faults import Faults
@@ -60,8 +60,7 @@ class Node:
         return self.items is not None and not self.whole and not self.fields
 
 
-@dataclass(frozen=True, slots=True)
-class Value:
+class Value(msgspec.Struct, frozen=True):
     """One value in the generated source.
 
     `absent`: it may be None, and None then means absent. `kind`: "dict", "list", "str" or "int" where that is certain.
@@ -93,8 +92,7 @@ class Value:
         return self.absent and self.code == "None"
 
 
-@dataclass(frozen=True, slots=True)
-class Env:
+class Env(msgspec.Struct, frozen=True):
     """What can be named at one place: the current item, the document, the variables; and what holds there."""
 
     item: Value
@@ -107,14 +105,13 @@ class Env:
     open_defs: tuple[str, ...] = ()
 
 
-@dataclass(slots=True)
-class Pieces:
+class Pieces(msgspec.Struct):
     """The named pieces of a dialect file: tables, schema levels, defs; and where its faults go."""
 
     faults: Faults
-    tables: dict[str, dict[Any, Any]] = field(default_factory=dict)
-    levels: dict[str, Level] = field(default_factory=dict)
-    defs: Mapping[str, Any] = field(default_factory=dict)
+    tables: dict[str, dict[Any, Any]] = {}
+    levels: dict[str, Level] = {}
+    defs: Mapping[str, Any] = {}
 
 
 def names() -> dict[str, Value]:

@@ -6,10 +6,11 @@ A mapping is a function made at load. Nothing in it is looked up by name at run 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from proxy.errors import SpecPath
 from proxy.mapping.code import Env, Node, Pieces, Value, names

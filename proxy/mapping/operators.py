@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from math import isfinite
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from proxy.errors import SpecPath
 from proxy.mapping import paths, syntax

@@ -7,11 +7,11 @@ standard's compliance suite. Not taken: descendant segments (`..`) and function 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal
 
 import jsonpath_rfc9535 as rfc9535
+import msgspec
 from jsonpath_rfc9535 import filter_expressions as fx
 from jsonpath_rfc9535 import selectors as sx
 from jsonpath_rfc9535.exceptions import JSONPathError
@@ -27,22 +27,19 @@ class PathFault(ValueError):
         self.offset = offset
 
 
-@dataclass(frozen=True, slots=True)
-class Name:
+class Name(msgspec.Struct, frozen=True):
     """`.name` or `['name']`."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class Index:
+class Index(msgspec.Struct, frozen=True):
     """`[n]`; negative counts from the end."""
 
     index: int
 
 
-@dataclass(frozen=True, slots=True)
-class Slice:
+class Slice(msgspec.Struct, frozen=True):
     """`[start:stop:step]`."""
 
     start: int | None
@@ -50,13 +47,11 @@ class Slice:
     step: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class Wildcard:
+class Wildcard(msgspec.Struct, frozen=True):
     """`[*]`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Test:
+class Test(msgspec.Struct, frozen=True):
     """`[?logical]`."""
 
     condition: Logical
@@ -68,23 +63,20 @@ Segment = tuple[Selector, ...]
 Segments = tuple[Segment, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Query:
+class Query(msgspec.Struct, frozen=True):
     """A path inside a test: from the current node (`@`) or the whole document (`$`)."""
 
     root: Literal["@", "$"]
     segments: Segments
 
 
-@dataclass(frozen=True, slots=True)
-class Constant:
+class Constant(msgspec.Struct, frozen=True):
     """A literal inside a test."""
 
     value: str | int | float | bool | None
 
 
-@dataclass(frozen=True, slots=True)
-class Comparison:
+class Comparison(msgspec.Struct, frozen=True):
     """`left op right`, with the standard's meaning for what is absent."""
 
     operator: str
@@ -92,8 +84,7 @@ class Comparison:
     right: Query | Constant
 
 
-@dataclass(frozen=True, slots=True)
-class Junction:
+class Junction(msgspec.Struct, frozen=True):
     """`left && right`, `left || right`."""
 
     operator: Literal["&&", "||"]
@@ -101,8 +92,7 @@ class Junction:
     right: Logical
 
 
-@dataclass(frozen=True, slots=True)
-class Negation:
+class Negation(msgspec.Struct, frozen=True):
     """`!operand`."""
 
     operand: Logical

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from proxy.mapping import paths
 from proxy.mapping.code import Code, Node, Value, attribute

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
+
+import msgspec
 
 #: Keywords whose value is a schema, a list of schemas, or an object of named schemas.
 _ONE = frozenset(("items", "additionalProperties", "not", "contains", "if", "then", "else", "propertyNames", "unevaluatedProperties"))
@@ -13,13 +14,12 @@ _NAMED = frozenset(("properties", "patternProperties", "$defs", "definitions", "
 _DEPTH = 64
 
 
-@dataclass(frozen=True, slots=True)
-class Level:
+class Level(msgspec.Struct, frozen=True):
     """What a vendor's schema dialect lacks: keywords to drop and rename, members to add by type, references to resolve."""
 
     drop: frozenset[str] = frozenset()
-    rename: Mapping[str, str] = field(default_factory=dict)
-    add: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    rename: Mapping[str, str] = {}
+    add: Mapping[str, Mapping[str, Any]] = {}
     inline_refs: bool = False
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from proxy.errors import SpecPath
 from proxy.mapping.code import Env, Node, Pieces, Value, names

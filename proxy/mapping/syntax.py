@@ -12,8 +12,9 @@ primary     = path | literal | "has(" path ")" | "(" either ")" | "[" [either {"
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from math import inf
+
+import msgspec
 
 from proxy.mapping import paths
 from proxy.mapping.paths import PathFault, Segments
@@ -29,8 +30,7 @@ class SyntaxFault(ValueError):
         self.length = length
 
 
-@dataclass(frozen=True, slots=True)
-class Path:
+class Path(msgspec.Struct, frozen=True):
     """A path; `root` is "." (the current item), "$" (the document), or a variable's name."""
 
     root: str
@@ -38,22 +38,19 @@ class Path:
     offset: int
 
 
-@dataclass(frozen=True, slots=True)
-class Literal:
+class Literal(msgspec.Struct, frozen=True):
     """A constant."""
 
     value: str | int | float | bool | None
 
 
-@dataclass(frozen=True, slots=True)
-class ListOf:
+class ListOf(msgspec.Struct, frozen=True):
     """`[a, b]`."""
 
     items: tuple[Expression, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Binary:
+class Binary(msgspec.Struct, frozen=True):
     """Two operands: `//`, `+`, `-`, a comparison, `and`, `or`."""
 
     operator: str
@@ -61,22 +58,19 @@ class Binary:
     right: Expression
 
 
-@dataclass(frozen=True, slots=True)
-class Not:
+class Not(msgspec.Struct, frozen=True):
     """`not x`."""
 
     operand: Expression
 
 
-@dataclass(frozen=True, slots=True)
-class Has:
+class Has(msgspec.Struct, frozen=True):
     """`has(path)`: the key is there, even with null."""
 
     path: Path
 
 
-@dataclass(frozen=True, slots=True)
-class Filter:
+class Filter(msgspec.Struct, frozen=True):
     """`x | name(arguments)`; a bare word as an argument is a name (of a table, a tag …)."""
 
     operand: Expression

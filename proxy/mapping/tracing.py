@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
+
+import msgspec
 
 from proxy.errors import SpecPath
 
 Trace = Callable[[SpecPath, str, Any], None]
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(msgspec.Struct, frozen=True):
     """One rule that ran: its place in the dialect file, its text, and its result (None: absent)."""
 
     path: SpecPath
