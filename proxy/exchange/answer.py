@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from functools import lru_cache
 from http import HTTPStatus
 
 import msgspec
@@ -26,6 +27,12 @@ EVENT_STREAM = b"content-type: text/event-stream; charset=utf-8\r\ncache-control
 HEARTBEAT = b": keep-alive\n"
 
 _encode = msgspec.json.encode
+
+
+@lru_cache(maxsize=4096)
+def _size(length: int) -> bytes:
+    """What stands before a chunk of that many bytes."""
+    return b"%x\r\n" % length
 
 
 def header_bytes(name: str, value: str) -> bytes:
@@ -118,7 +125,7 @@ class Answer:
     def write(self, piece: bytes) -> None:
         """Writes one piece of a stream."""
         if piece:
-            self._send(self._frame(piece))
+            self._send(b"".join((_size(len(piece)), piece, b"\r\n")) if self._chunked else piece)
 
     def end(self, last: bytes = b"") -> None:
         """Ends a stream well, with its last piece in the same write."""
@@ -191,7 +198,7 @@ class Answer:
         return b"0\r\n\r\n" if self._chunked else b""
 
     def _frame(self, piece: bytes) -> bytes:
-        return b"%x\r\n%b\r\n" % (len(piece), piece) if self._chunked else piece
+        return b"".join((_size(len(piece)), piece, b"\r\n")) if self._chunked else piece
 
     def _send(self, data: bytes) -> None:
         self.sent_bytes += len(data)

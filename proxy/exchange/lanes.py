@@ -16,6 +16,7 @@ from proxy.mapping.stream import Stream
 #: In JSON text an unescaped `"model"` before a colon is a member's name, wherever it stands.
 _find_model = re.compile(rb'"model"\s*:\s*("(?:[^"\\]|\\.)*")').search
 
+_LF = 10
 
 #: What a mapping raises for a document whose parts are of other types than its dialect says. Its rules were checked when they were
 #: loaded, so it is the document's fault; the log tells which rule, in case it is the rule's after all.
@@ -78,7 +79,11 @@ class Passed:
     def take(self) -> bytes:
         if not self._shown:
             return b""
-        out = b"".join([sse_event(data, name) if name or b"\n" in data else b"data: %b\n\n" % data for name, data in self._shown])
+        lines = [data for name, data in self._shown if not name]
+        if len(lines) == len(self._shown) and _LF not in b"".join(lines):
+            out = b"data: %b\n\n" % b"\n\ndata: ".join(lines)
+        else:
+            out = b"".join([sse_event(data, name) for name, data in self._shown])
         self._shown.clear()
         return out if self._rename is None else self._rename.apply(out)
 

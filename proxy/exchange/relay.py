@@ -239,7 +239,10 @@ class EventRelay(Relay):
         finally:
             # What came before a fault in the same read is the client's.
             if not self.done.done() and (output := self._lane.take()):
-                self._write(output)
+                if self.first_at:
+                    self._answer.write(output)
+                else:
+                    self._begin(output)
         if self._single and stream.writer.finished is not self._finishing:
             self._finishing = not self._finishing
             if not self._paused:
@@ -247,10 +250,7 @@ class EventRelay(Relay):
         elif self.first_at and not self._finishing:
             self._watch.touch()
 
-    def _write(self, output: bytes) -> None:
-        if self.first_at:
-            self._answer.write(output)
-            return
+    def _begin(self, output: bytes) -> None:
         self.first_at = monotonic()
         self._arm(self._pace.idle)
         if self._answer.started:

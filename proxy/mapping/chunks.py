@@ -106,6 +106,7 @@ class ChunkWriter(Tokens):
         "deltas",
         "extra",
         "figures",
+        "finished",
         "id",
         "model",
         "out",
@@ -128,6 +129,7 @@ class ChunkWriter(Tokens):
         self.id: str | None = None
         self.figures: dict[str, Any] = {}
         self.choices: dict[int, Choice] = {}
+        self.finished = False  # every choice that was begun has its finish reason
         self.extra: dict[str, Any] = {}
         self.out: list[bytes] = []
         self.deltas: list[dict[str, Any]] = []  # of one choice, not written yet
@@ -176,11 +178,7 @@ class ChunkWriter(Tokens):
         choice = self.choices.get(index or 0) or self.open(index or 0)
         if reason:
             choice.finish = reason
-
-    @property
-    def finished(self) -> bool:
-        """Every choice that was begun has its finish reason."""
-        return bool(self.choices) and all(choice.finish for choice in self.choices.values())
+            self.finished = all(choice.finish for choice in self.choices.values())
 
     # -- the invariants --------------------------------------------------------------------------------------------
 
@@ -188,6 +186,7 @@ class ChunkWriter(Tokens):
         """Begin a choice: its role goes first."""
         prefix = b"data: " + encode(self.figures_of_chunk())[:-1] + b',"choices":[{"index":%d,"delta":' % index
         choice = self.choices[index] = Choice(prefix)
+        self.finished = False
         self.write()
         first = b'{"role":"assistant","content":""},"logprobs":null,"finish_reason":null'
         self.out.append(prefix + first + self.tail())

@@ -41,13 +41,14 @@ class ReadInFull(Exception):
 class Tally(Tokens):
     """Takes a ChunkWriter's place in passthrough: counts, writes nothing."""
 
-    __slots__ = ("reasons",)
+    __slots__ = ("finished", "reasons")
 
     choices = True  # no head is wanted
 
     def __init__(self) -> None:
         super().__init__()
         self.reasons: dict[int, str | None] = {}
+        self.finished = False
 
     def head(self, figures: dict[str, Any] | None) -> None:
         """Not needed: the events go to the client as they came."""
@@ -56,11 +57,9 @@ class Tally(Tokens):
         """Not needed: the events go to the client as they came."""
 
     def finish(self, reason: str | None, index: int | None = None) -> None:
-        self.reasons[index or 0] = reason or self.reasons.get(index or 0)
-
-    @property
-    def finished(self) -> bool:
-        return bool(self.reasons) and all(self.reasons.values())
+        if reason or (index or 0) not in self.reasons:
+            self.reasons[index or 0] = reason
+            self.finished = all(self.reasons.values())
 
 
 Step = Callable[[Any, str, "Stream", Any, Context], None]
@@ -71,6 +70,7 @@ class StreamMapping:
     """A stream's rules, compiled. `decode` names the codec.
 
     `step_in_full` takes an event as decoded JSON, `step` what `decoder` makes of it; without a decoder they are one.
+    `repeats`: the same event again has no other effect than the first time (nothing is written or counted).
     `errors`: set where the events are OpenAI chunks once the rules have rewritten them; it reads those that report a failure.
     """
 
@@ -81,6 +81,7 @@ class StreamMapping:
     decoder: msgspec.json.Decoder[Any] | None
     end_data: bytes | None
     eof_after_finish: bool
+    repeats: bool
     errors: ErrorMapping | None
 
     def open(self, context: Context, writer: ChunkWriter | None = None) -> Stream:
@@ -138,12 +139,16 @@ class Stream:
         if documents is None:
             self.read_in_full(events, shown, all_shown)
             return
-        step, writer, context = self.mapping.step, self.writer, self.context
+        step, writer, context, repeats = self.mapping.step, self.writer, self.context, self.mapping.repeats
+        known = None
         for event, document in zip(plain, documents, strict=True):
-            try:
-                step(document, event[0], self, writer, context)
-            except ReadInFull:
-                self.step_in_full(*event)
+            if not repeats or document != known:
+                try:
+                    step(document, event[0], self, writer, context)
+                    known = document
+                except ReadInFull:
+                    self.step_in_full(*event)
+                    known = None
             if shown is not None and (all_shown or not self.hidden):
                 shown.append(event)
             if self.ended:

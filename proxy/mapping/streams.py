@@ -24,19 +24,22 @@ def compile_stream(spec: dict[str, Any], path: SpecPath, pieces: Pieces, errors:
     """The `stream:` part of an operation. Faults are noted in `pieces.faults`."""
     rewrites = "rewrite" in spec
     node = Node()
-    plain = _step(StreamRules(pieces), spec, path, node)
+    rules = StreamRules(pieces)
+    plain = _step(rules, spec, path, node)
     reader = None if rewrites else decoder(node)
     typed = plain if reader is None else _step(StreamRules(pieces, typed=True), spec, path, node)
     terminal = spec.get("terminal", {})
     data = terminal.get("data")
+    passthrough = not rewrites and not emits(spec.get("events") or {})
     return StreamMapping(
         decode=spec.get("decode", "sse"),
-        passthrough=not rewrites and not emits(spec.get("events") or {}),
+        passthrough=passthrough,
         step_in_full=plain,
         step=typed,
         decoder=reader,
         end_data=data.encode() if isinstance(data, str) else None,
         eof_after_finish=terminal.get("eof") == "after_finish",
+        repeats=passthrough and not rules.remembers,
         errors=errors if rewrites else None,
     )
 
@@ -59,6 +62,7 @@ def _step(source: StreamRules, spec: dict[str, Any], path: SpecPath, node: Node 
     for local in ("splitters", "ordinals", "memory"):
         if any(local in line for line in (*source.functions, *source.lines)):
             source.lines.insert(0, f"    {local} = stream.{local}")
+            source.remembers = True
     return source.function("step", PARAMETERS + (", trace=None" if source.tracing else ""))
 
 
@@ -66,6 +70,8 @@ class StreamRules(Rewrites):
     """Adds stream rules to the source."""
 
     watching = False
+    #: Whether any rule keeps something from one event to the next.
+    remembers = False
     #: How many conditions stand around the place, and whether an earlier rule for the same event has had an effect.
     chosen = 0
     acted = False
