@@ -55,6 +55,7 @@ class Line(msgspec.Struct, omit_defaults=True, gc=False):
     tokens_estimated: bool = False
     sent_bytes: int = 0
     attempts: int = 0
+    failures: list[str] = []
     error_type: str = ""
     error_kind: str = ""
     error_detail: str = ""
@@ -94,6 +95,7 @@ def line(record: Record) -> bytes:
             record.estimated,
             record.sent_bytes,
             record.attempts,
+            [f"{failed.name} {failed.reason}" for failed in record.failures] if record.failures else [],
             record.error_type[:_NAME],
             record.error_kind,
             record.error_detail[:_NAME],

@@ -16,6 +16,7 @@ import msgspec
 from proxy.cli.configuration import find, report
 from proxy.cli.explanation import changed, explain_answer, explain_request
 from proxy.cli.output import paint, print_json, say
+from proxy.cli.policy import policy_lines
 from proxy.codecs import DECODERS
 from proxy.config import load
 from proxy.config.model import Config
@@ -85,6 +86,9 @@ def _body(arguments: argparse.Namespace) -> bytes:
 def _text(document: Mapping[str, Any], body: bytes) -> Iterator[str]:
     yield _title(f"{document['operation']} {document.get('model') or '(no model)'}{' (stream)' if document.get('stream') else ''}")
     yield from _route(document)
+    if "policy" in document:
+        yield _title("Policy")
+        yield from policy_lines(document["policy"])
     if document.get("rules"):
         yield _title("Rules of the request")
         yield from _rules(document["rules"])

@@ -12,6 +12,7 @@ import msgspec
 
 from proxy import __version__
 from proxy.cli.output import MASK, masked_url
+from proxy.cli.policy import explain_policy
 from proxy.cli.replay import Replay, replay_whole
 from proxy.codecs import DECODERS
 from proxy.config.model import Config, Route
@@ -54,6 +55,7 @@ def explain_request(config: Config, operation: Operation, body: bytes) -> Explai
         resolution = _resolved(config, operation.name, asked.model, report)
         report["route"] = _route(resolution.route)
         report["passed_over"] = list(_passed_over(config, operation.name, asked.model, resolution.route))
+        report["policy"] = explain_policy(resolution)
         choice = resolution.plans[0]
         report["target"] = {"provider": choice.target.provider.name, "model": choice.model, "dialect": choice.target.provider.dialect.name}
         call = explained.call = _traced(build(choice, Metrics(__version__), Standings(), Gates()), explained.steps)

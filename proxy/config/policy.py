@@ -55,7 +55,7 @@ class Failover:
     """
 
     on: Causes = Causes(
-        frozenset(("connect", "timeout", "broken", "auth", "unsupported", "busy")),
+        frozenset(("connect", "timeout", "broken", "auth", "quota", "unsupported", "busy")),
         frozenset((429, *CLASSES["5xx"])),
     )
     maybe_processed: Literal["streams", "always", "never"] = "streams"
@@ -85,7 +85,7 @@ class Cooldown:
     """When a target is set aside, and for how many seconds."""
 
     after: int = 5  # failures in a row; 0: never
-    seconds: float = 10.0  # doubled each time the request that tries it again fails
+    seconds: float = 10.0  # doubled each time the request that tries it again fails; the most for a key at a limit without Retry-After
     longest: float = 300.0  # also for a key that is refused
 
 

@@ -85,7 +85,7 @@ class Recovery:
         set_aside = target.standing.failed(failure, now, self._began, target.provider.cooldown)
         if set_aside:
             seconds = target.standing.back_at(now) - now
-            logger.warning("%s is left alone for %.3g seconds: %s", target.name, seconds, failure.reason)
+            logger.warning("%s (key %d) is left alone for %.3g seconds: %s", target.name, target.choice.key + 1, seconds, failure.reason)
         kind = error.kind if isinstance(error, UpstreamError) else ""
         failed = Failed(provider=target.provider.vendor, name=target.provider.name, kind=kind, reason=failure.reason, set_aside=set_aside)
         self._exchange.record.failures = [*self._exchange.record.failures, failed]

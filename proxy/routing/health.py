@@ -2,7 +2,7 @@
 
     closed ── failures in a row ──▶ open(until) ── time ──▶ half-open: one request tries ──┬▶ it ends well: closed
                                         ▲                                                  └▶ it fails: open, for twice as long
-    closed ── told to wait ───────▶ open(until) ── time ──▶ closed
+    closed ── told to wait, or at a limit ──▶ open(until) ── time ──▶ closed
 
 Times are of one monotonic clock in seconds. A probe that never reports (its client left) holds its place for a cool-down only.
 """
@@ -12,11 +12,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from proxy.config.policy import Cooldown
-from proxy.routing.policy import Failure
+from proxy.config.policy import LOCAL, Cooldown
+from proxy.routing.policy import OF_THE_KEY, Failure
 
 #: Nobody is believed who says to wait for longer (seconds).
 LONGEST_WAIT = 3600.0
+#: Seconds that a key at its limit is left alone when nobody says for how long; doubled while that does not help.
+_LIMIT = 1.0
+#: What a target is to blame for.
+_FAULTS = frozenset(("connect", "timeout", "broken", "overload", "server"))
 #: Names beyond which those that are well are forgotten: clients make up model names.
 _KEPT = 4096
 
@@ -34,7 +38,7 @@ class Health:
         self.failures = 0
         self.until = 0.0
         self._since = 0.0  # when it was set aside
-        self._span = 0.0
+        self._span = 0.0  # for how long, the last time; 0 after a success
         self._probed = False  # one request has to try first
         self._leased = 0.0  # until when that request has the only place
 
@@ -52,25 +56,22 @@ class Health:
             if self._probed:
                 self._leased = now + lease
             else:
-                self._close()
+                self.until = 0.0
 
     def succeeded(self, began: float) -> None:
         """A request that began then ended well. One from before it was set aside proves nothing."""
         if not self.until or began >= self._since:
             self._close()
 
-    def failed(self, now: float, cooldown: Cooldown) -> bool:
-        """A request failed; True when that sets it aside."""
+    def failed(self, now: float, cooldown: Cooldown, *, probed: bool = True) -> bool:
+        """A request failed; True when that sets it aside. `probed`: one request has to try first then."""
         self.failures += 1
         if self.until and now < self.until:
             return False
-        if self.until and self._probed:
-            self._span = min(max(self._span, cooldown.seconds) * 2, cooldown.longest)
-        elif cooldown.after and self.failures >= cooldown.after:
-            self._span = min(cooldown.seconds, cooldown.longest)
-        else:
+        if not self._span and not 0 < cooldown.after <= self.failures:
             return False
-        self._open(now, self._span, probed=True)
+        self._span = min(self._span * 2 or cooldown.seconds, cooldown.longest)
+        self._open(now, self._span, probed=probed)
         return True
 
     def set_aside(self, now: float, seconds: float, *, probed: bool = False) -> bool:
@@ -126,24 +127,25 @@ class Standing:
 
     def failed(self, failure: Failure, now: float, began: float, cooldown: Cooldown) -> bool:
         """Notes a failure where it belongs; True when something was set aside for it."""
-        wait = None if failure.wait is None else min(failure.wait, LONGEST_WAIT)
-        match failure.reason:
-            case "auth" | "quota" | "rate_limit" if not self.number:
-                return False
-            case "auth" if failure.status == 403:  # the key may be good for other models
-                return self.pair.set_aside(now, cooldown.longest, probed=True)
-            case "auth" | "quota":
-                return self.key.set_aside(now, cooldown.longest if wait is None else wait, probed=True)
-            case "rate_limit":
-                return self.pair.set_aside(now, cooldown.seconds if wait is None else wait)
-            case "overload" if wait is not None:
-                return self.target.set_aside(now, wait)
-            case "connect" | "timeout" | "broken" | "overload" | "server":
-                return self.target.failed(now, cooldown)
-            case "unsupported" | "busy":  # it was not asked
-                return False
-        self.succeeded(began)
+        if failure.reason in LOCAL or (failure.reason in OF_THE_KEY and not self.number):
+            return False
+        if failure.reason in OF_THE_KEY:
+            return self._key_failed(failure, now, cooldown)
+        if failure.reason == "overload" and failure.wait is not None:
+            return self.target.set_aside(now, min(failure.wait, LONGEST_WAIT))
+        if failure.reason in _FAULTS:
+            return self.target.failed(now, cooldown)
+        self.succeeded(began)  # an answer that blames the client is an answer
         return False
+
+    def _key_failed(self, failure: Failure, now: float, cooldown: Cooldown) -> bool:
+        if failure.reason == "rate_limit":
+            if failure.wait is not None:
+                return self.pair.set_aside(now, min(failure.wait, LONGEST_WAIT))
+            return self.pair.failed(now, Cooldown(1, min(_LIMIT, cooldown.seconds), cooldown.seconds), probed=False)
+        seconds = cooldown.longest if failure.wait is None else min(failure.wait, LONGEST_WAIT)
+        refused_here = failure.status == 403  # it may be good for other models
+        return (self.pair if refused_here else self.key).set_aside(now, seconds, probed=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -101,7 +101,7 @@ routes:
         ("auth", 401, True),
         ("rate_limit", 429, True),
         ("quota", 429, True),
-        ("quota", 402, False),
+        ("quota", 402, True),
         ("server", 500, True),
         ("overload", 529, True),
         ("unsupported", 0, True),

@@ -1,4 +1,4 @@
-"""The recipes of docs/recipes.md: each block, as it stands there, is put under a provider, and makes of its cases what it should.
+"""The recipes of docs/recipes.md for hosts: each block, as it stands there, is put under a provider, and makes of its cases what it should.
 
 `idioms/<recipe>/<case>/` are golden cases; `proxy/cli/cases.py` tells their form.
 """

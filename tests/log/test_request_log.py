@@ -9,7 +9,7 @@ import pytest
 
 from proxy import log
 from proxy.log import RequestLog, line
-from proxy.record import Record, Usage
+from proxy.record import Failed, Record, Usage
 
 
 def record(**fields) -> Record:
@@ -46,6 +46,7 @@ LINES = {
             "estimated": True,
             "sent_bytes": 1234,
             "attempts": 2,
+            "failures": [Failed(provider="anthropic", name="claude", kind="status", reason="overload")],
             "dropped": ("top_k",),
             "client": "192.0.2.1",
             "key": "0123abcd",
@@ -64,6 +65,7 @@ LINES = {
             "tokens_estimated": True,
             "sent_bytes": 1234,
             "attempts": 2,
+            "failures": ["claude overload"],
             "dropped": ["top_k"],
             "client": "192.0.2.1",
             "key": "0123abcd",
