@@ -57,7 +57,7 @@ class FaultyUpstream:
                 writer.transport.abort()
 
     async def _serve(self, dialect: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.open[writer] = False
+        self.open[writer] = True  # a request is coming: nobody may take a connection away that has never been idle
         try:
             while (asked := await _read(reader)) is not None:
                 self.open[writer] = True

@@ -27,7 +27,7 @@ from tests.stage.client import Connection
 ROOT = Path(__file__).parent.parent.parent
 CLIENTS = 40
 #: Seconds between reloads of the configuration, scrapes, and restarts of the upstream.
-RELOAD, SCRAPE, RESTART = 5e9, 1.0, 7.0
+RELOAD, SCRAPE, RESTART = 5.0, 1.0, 7.0
 #: Megabytes by which memory may grow once it is warm.
 GROWTH = 12.0
 START = 30.0
@@ -106,7 +106,7 @@ def configuration(ports: dict[str, int]) -> dict[str, Any]:
                 "base_url": f"http://127.0.0.1:{ports[dialect]}",
                 "dialect": dialect,
                 "key": f"key-of-{dialect}",
-                "timeouts": {"first_event": 0.4, "idle": 0.4, "write": 5},
+                "timeouts": {"first_event": 3, "idle": 3, "write": 5},
             }
             for dialect in ANSWERS
         },
