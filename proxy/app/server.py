@@ -39,7 +39,7 @@ class ClientConnection(Arriving):
     One task serves a connection's requests, one after another. aiohttp's own loop starts another task for each.
     """
 
-    __slots__ = ("_head_deadline", "_serve", "busy", "flow", "peer")
+    __slots__ = ("_head_deadline", "_serve", "admitted", "busy", "flow", "peer")
 
     def __init__(self, server: Server, header_limit: int, **options: Any) -> None:
         super().__init__(server, header_limit, **options)
@@ -48,6 +48,7 @@ class ClientConnection(Arriving):
         self.busy = False
         self.flow: Flow | None = None
         self.peer = ""
+        self.admitted: tuple[object, str, str] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)

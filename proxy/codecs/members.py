@@ -23,6 +23,9 @@ _decode = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _decode_name = msgspec.json.Decoder(str).decode
 _encode = msgspec.json.Encoder().encode
 
+#: Members that an object may have: none that anybody sends has nearly as many, and each costs a step of the walk.
+MEMBER_COUNT = 1000
+
 #: Bytes up to which the members are written out to compare; copying a large body costs more than the walk.
 _COMPACT_LIMIT = 2**16
 
@@ -54,15 +57,14 @@ class Members:
 
     @classmethod
     def parse(cls, body: bytes) -> Members:
-        """Raises MembersError for bad JSON, anything but an object, and names that appear twice."""
-        try:
-            raws = _decode(body)
-        except msgspec.ValidationError:
-            raise MembersError("the body must be a JSON object") from None
-        except RecursionError:
-            raise MembersError("the JSON is nested too deeply") from None
-        except ValueError as error:  # msgspec.DecodeError, UnicodeDecodeError
-            raise MembersError(f"the body is not valid JSON: {error}") from None
+        """Raises MembersError for bad JSON, anything but an object, too many members, and names that appear twice."""
+        return cls.found(body, decode(body))
+
+    @classmethod
+    def found(cls, body: bytes, raws: dict[str, msgspec.Raw]) -> Members:
+        """The second half of `parse`, for bodies so large that something else should have its turn in between."""
+        if len(raws) > MEMBER_COUNT:
+            raise MembersError(f"the body has more than {MEMBER_COUNT} members")
         compact = len(body) <= _COMPACT_LIMIT and _encode(raws) == body
         return cls(body, raws, None if compact else _walk(body, raws))
 
@@ -108,6 +110,18 @@ class Members:
             done = end
         pieces.append(text[done:])
         return b"".join(pieces)
+
+
+def decode(body: bytes) -> dict[str, msgspec.Raw]:
+    """The first half of `Members.parse`: the values' raw texts. Raises MembersError."""
+    try:
+        return _decode(body)
+    except msgspec.ValidationError:
+        raise MembersError("the body must be a JSON object") from None
+    except RecursionError:
+        raise MembersError("the JSON is nested too deeply") from None
+    except ValueError as error:  # msgspec.DecodeError, UnicodeDecodeError
+        raise MembersError(f"the body is not valid JSON: {error}") from None
 
 
 def _cuts(body: bytes, spans: dict[str, tuple[int, int]], names: set[str]) -> list[tuple[int, int, bytes]]:

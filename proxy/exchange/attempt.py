@@ -24,7 +24,7 @@ from proxy.exchange.faults import failed_inside, refused
 from proxy.exchange.inflate import Inflater
 from proxy.exchange.lanes import MISFIT, Lane, Passed, Translated
 from proxy.exchange.relay import ByteRelay, EventRelay, Relay
-from proxy.exchange.request import Body
+from proxy.exchange.request import LARGE, Body
 from proxy.exchange.target import Headers, TargetCall
 from proxy.mapping.chunks import ChunkWriter
 from proxy.mapping.documents import decode
@@ -75,6 +75,8 @@ class Attempt:
         """Returns when the client has its answer. Raises ExchangeError; whether anything has reached the client, the answer knows."""
         exchange, target = self._exchange, self._target
         head, body = self._request()
+        if isinstance(body, bytes) and len(body) > LARGE:
+            await asyncio.sleep(0)  # so much has been copied that others should have their turn
         pool, connect = exchange.rooms.pool, target.timeouts.connect or NEVER
         call = pool.send_now(target.origin, head, body, connect=connect) or await pool.send(target.origin, head, body, connect=connect)
         # Only now: a form may take the client longer than an upstream may think.
@@ -172,9 +174,11 @@ class Attempt:
         if shown is None or model == target.choice.public:
             return body
         # An unescaped `"model"` is a name or a whole text; where it stands once only, it is the member that was read.
-        found = b'"model":' + _encode_text(model)
-        if body.count(b'"model"') == 1 and found in body:
-            return body.replace(found, b'"model":' + shown)
+        member = b'"model":' + _encode_text(model)
+        at = body.find(b'"model"')
+        end = at + len(member)
+        if body.startswith(member, at) and body.find(b'"model"', end) < 0:
+            return b'%b"model":%b%b' % (body[:at], shown, body[end:])
         try:
             return Members.parse(body).splice({"model": shown})
         except MembersError:  # a name that comes twice, half a surrogate pair: it goes on as it came

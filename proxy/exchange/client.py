@@ -18,11 +18,15 @@ class Flow(Protocol):
 
 
 class Connection(Protocol):
-    """What an exchange needs of the client's connection. `peer`: the other side's address, "" at a Unix socket."""
+    """What an exchange needs of the client's connection. `peer`: the other side's address, "" at a Unix socket.
+
+    `admitted`: by whom, with which Authorization and as whom its last request was let in; most clients show the same key again.
+    """
 
     transport: asyncio.Transport | None
     flow: Flow | None
     peer: str
+    admitted: tuple[object, str, str] | None
 
     @property
     def writing_paused(self) -> bool: ...

@@ -173,7 +173,6 @@ class Exchange:
         record.stream = asked.stream
         record.public_model = asked.model or ""
         resolution = self.rooms.router.resolve(self.operation.name, asked.model)
-        record.route = resolution.route.name
         trace = trace_headers(self.request.headers)
         record.trace_id = trace[16:48].decode()
         self._trace = b"x-request-id: %b\r\n%b" % (record.request_id.encode(), trace)
@@ -211,6 +210,7 @@ class Exchange:
         """Asks one target. Raises ExchangeError."""
         record, gate = self.record, target.gate
         record.provider = target.provider.vendor
+        record.route = target.route
         record.target = target.name
         self.series = target.series
         if record.failures:

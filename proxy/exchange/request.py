@@ -6,6 +6,8 @@ asked the same. `prepare` gives the upstream's body and the names of parameters 
 
 from __future__ import annotations
 
+import asyncio
+from codecs import IncrementalDecoder, getincrementaldecoder
 from collections.abc import AsyncIterator, Iterator
 from typing import Any, Protocol
 from urllib.parse import parse_qsl
@@ -13,7 +15,7 @@ from urllib.parse import parse_qsl
 import msgspec
 from aiohttp import hdrs
 
-from proxy.codecs.members import Members, MembersError
+from proxy.codecs.members import Members, MembersError, decode
 from proxy.errors import ClientError
 from proxy.exchange.body import BodyLimits, check_json_type, encoding, read_pieces, read_whole, say_continue, too_large, whole
 from proxy.exchange.client import ClientRequest
@@ -29,6 +31,9 @@ _decode_name = msgspec.json.Decoder(str).decode
 _NAME_LIMIT = 512
 
 JSON_LINE = b"content-type: application/json\r\n"
+
+#: Bytes of a body that is not looked at in one go.
+LARGE = 2**19
 
 Body = bytes | AsyncIterator[bytes]
 
@@ -76,7 +81,8 @@ async def read_request(request: ClientRequest, operation: Operation, query: str,
     """Reads as much as routing needs. Raises ClientError."""
     if operation.body == "json":
         check_json_type(request)
-        return JsonRequest(await read_whole(request, limits), operation)
+        body = await read_whole(request, limits)
+        return JsonRequest(body, operation, await _taken_apart(body) if len(body) > LARGE else None)
     if operation.body == "multipart":
         form = FormRequest(request, limits)
         if operation.model != "nowhere":
@@ -112,14 +118,13 @@ class JsonRequest:
 
     repeatable = True
 
-    def __init__(self, body: bytes, operation: Operation) -> None:
-        """Raises ClientError for what is no JSON object, and for a `model` or `stream` that cannot be one."""
-        try:
-            members = Members.parse(body)
-        except MembersError as error:
-            raise ClientError(f"{_sentence(str(error))}", code="invalid_json", param=error.member) from None
-        if not body.isascii():
-            _check_utf8(body)
+    def __init__(self, body: bytes, operation: Operation, members: Members | None = None) -> None:
+        """`members`: those of `body`, where they are known. Raises ClientError for what is no JSON object, and for a `model` or
+        `stream` that cannot be one."""
+        if members is None:
+            members = _members(body)
+            if not body.isascii():
+                _check_utf8(body)
         self._body = body
         self._members = members
         self.model = _model(members, operation)
@@ -279,11 +284,44 @@ def _checked(name: str) -> str:
     return name
 
 
-def _check_utf8(body: bytes) -> None:
+def _members(body: bytes) -> Members:
     try:
-        body.decode()
+        return Members.parse(body)
+    except MembersError as error:
+        raise _no_json(error) from None
+
+
+async def _taken_apart(body: bytes) -> Members:
+    """A large body's members, step by step: between two steps others have their turn."""
+    try:
+        raws = decode(body)
+        await asyncio.sleep(0)
+        members = Members.found(body, raws)
+    except MembersError as error:
+        raise _no_json(error) from None
+    await asyncio.sleep(0)
+    if not body.isascii():
+        decoder = getincrementaldecoder("utf-8")()
+        for at in range(0, len(body), LARGE):
+            await asyncio.sleep(0)
+            _check_utf8(body[at : at + LARGE], decoder, at, final=at + LARGE >= len(body))
+    return members
+
+
+def _check_utf8(piece: bytes, decoder: IncrementalDecoder | None = None, start: int = 0, *, final: bool = True) -> None:
+    """`start`: where the piece begins in the body."""
+    try:
+        if decoder is None:
+            piece.decode()
+        else:
+            start -= len(decoder.getstate()[0])
+            decoder.decode(piece, final)
     except UnicodeDecodeError as error:
-        raise ClientError(f"The body is not UTF-8: byte {error.start} cannot be read.", code="invalid_json") from None
+        raise ClientError(f"The body is not UTF-8: byte {start + error.start} cannot be read.", code="invalid_json") from None
+
+
+def _no_json(error: MembersError) -> ClientError:
+    return ClientError(_sentence(str(error)), code="invalid_json", param=error.member)
 
 
 def _too_deep() -> ClientError:

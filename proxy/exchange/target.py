@@ -38,11 +38,14 @@ class TargetCall:
 
     `head` and `stream_head` are empty where the path has an id of the client's in it; `lines` are the headers below the request line.
     `rename`: the upstream's model name as JSON text, when it is not the client's. `shown`: the name to show, None for the upstream's own.
+    `name`: the target, as routes.yaml would say it; `route`: the route's name.
     `rules`: what the route sets by default, always, or within bounds. `secrets`: what the upstream is sent and must not show.
     `standing`: whether it is being left alone; `gate`: the provider's, where it has a limit.
     """
 
     choice: Choice
+    name: str
+    route: str
     operation: DialectOperation
     provider: Provider
     origin: Origin
@@ -63,11 +66,6 @@ class TargetCall:
     secrets: tuple[bytes, ...]
     standing: Standing
     gate: Gate | None
-
-    @property
-    def name(self) -> str:
-        """As routes.yaml would say it."""
-        return self.choice.name
 
     def request_head(self, identifier: str, query: str, *, stream: bool) -> bytes:
         """Request line and constant headers; raises ClientError 400 for an id that cannot stand in a path."""
@@ -126,6 +124,8 @@ def build(choice: Choice, metrics: Metrics, standings: Standings, gates: Gates) 
     shown = choice.public if route.answer_model == "public" else None
     return TargetCall(
         choice=choice,
+        name=choice.name,
+        route=route.name,
         operation=operation,
         provider=provider,
         origin=_origin(provider),

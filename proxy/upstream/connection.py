@@ -9,6 +9,11 @@ from .answer import AnswerReader
 from .origin import Origin
 from .watch import Watch
 
+#: Bytes written at once: handing the kernel more would hold everybody else up.
+SLICE = 256 * 1024
+
+_NOTHING = memoryview(b"")
+
 
 class Listener(Protocol):
     """Who is told what happens on a connection: the call it carries. After `ended`, `spoiled` or `lost` comes nothing more."""
@@ -55,12 +60,13 @@ class Connection(asyncio.Protocol):
     watch: the deadline of what its calls wait for, one after another; one timer for them all.
     """
 
-    __slots__ = ("_call", "_owner", "_paused", "answer", "expires", "full", "origin", "sent", "transport", "used", "watch")
+    __slots__ = ("_call", "_owner", "_paused", "_rest", "answer", "expires", "full", "origin", "sent", "transport", "used", "watch")
 
     def __init__(self, owner: Owner, origin: Origin, head_limit: int) -> None:
         self._owner = owner
         self._call: Listener | None = None
         self._paused = False
+        self._rest = _NOTHING
         self.answer = AnswerReader(head_limit)
         self.expires = 0.0
         self.full = False
@@ -71,16 +77,31 @@ class Connection(asyncio.Protocol):
         self.watch = Watch(owner.loop, self._expired)
 
     def start(self, call: Listener, message: tuple[bytes, ...], *, whole: bool) -> None:
-        """Write a request, or the first part of one; `call` is told of its answer."""
+        """Write a request, or the first part of one; `call` is told of its answer. A long last piece leaves as it is taken."""
         self._call = call
         self.answer.begin()
         self.sent = whole
         for piece in message:
-            self.transport.write(piece)
+            if len(piece) > SLICE:
+                self._rest = memoryview(piece)
+                self.sent = False
+                self._write_on()
+            else:
+                self.transport.write(piece)
+
+    def _write_on(self) -> None:
+        """Write as much of the rest as the transport wants."""
+        while not self.full and not self.transport.is_closing():
+            self.transport.write(self._rest[:SLICE])
+            self._rest = self._rest[SLICE:]
+            if not self._rest:
+                self.sent = True
+                return
 
     def drop(self) -> None:
         """Close at once; the call hears nothing more. Idempotent."""
         self._call = None
+        self._rest = _NOTHING
         self.transport.abort()
 
     def cut(self) -> None:
@@ -140,6 +161,8 @@ class Connection(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self.full = False
+        if self._rest:
+            self._write_on()
         if self._call is not None:
             self._call.wake()
 
