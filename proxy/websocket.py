@@ -190,8 +190,10 @@ def _check(request: web.BaseRequest, limits: RealtimeLimits) -> None:
     origin = request.headers.get("Origin")
     if origin is not None and origin not in limits.origins and "*" not in limits.origins:
         raise ClientError("Pages of this origin may not connect here.", status=403, code="origin_not_allowed")
-    if not web.WebSocketResponse(protocols=_offered(request)).can_prepare(request):
+    if request.headers.get("Upgrade", "").lower() != "websocket":
         raise ClientError("This address speaks WebSocket: ask for an upgrade.", status=426, headers={"upgrade": "websocket"})
+    if not web.WebSocketResponse(protocols=_offered(request)).can_prepare(request):
+        raise ClientError("The upgrade to WebSocket is not asked for as RFC 6455 says.", code="invalid_handshake")
 
 
 @contextlib.asynccontextmanager

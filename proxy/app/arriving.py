@@ -62,7 +62,7 @@ class Arriving(web.RequestHandler):
             finally:
                 self._waiter = None
         message, self._body = self._messages.popleft()
-        self._framed = 0
+        self._arrived = self._framed = 0
         if self._buffer_paused:
             self._resume_reading_if_drained()
         judged = self._judged(message)
@@ -105,9 +105,10 @@ class Arriving(web.RequestHandler):
             return
         if self._broken:
             return  # behind what is no request there is none
-        super().data_received(data)
         body = self._body
-        if body is not None and not body.is_eof():
+        reading = body is not None and not body.is_eof()
+        super().data_received(data)
+        if body is not None and reading:
             self._measure(body, len(data))
         else:
             self._count(len(data), ahead=body is not None)
@@ -116,7 +117,7 @@ class Arriving(web.RequestHandler):
         """Ends a body that is malformed, which aiohttp tells nobody, or framed out of proportion (RFC 9112 §7.1.1: chunk extensions)."""
         self._framed += size
         self._much = self._much or size > self.header_limit
-        if self._broken or self._framed > self.header_limit + _FRAMING * body.total_bytes:
+        if not body.is_eof() and (self._broken or self._framed > self.header_limit + _FRAMING * body.total_bytes):
             body.set_exception(web.RequestPayloadError("malformed"))
 
     def _count(self, size: int, *, ahead: bool) -> None:

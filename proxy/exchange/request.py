@@ -90,7 +90,10 @@ async def read_request(request: ClientRequest, operation: Operation, query: str,
         return form
     bare = BareRequest()
     if operation.model == "query":
-        bare.model = _checked(dict(parse_qsl(query)).get("model", ""))
+        named = dict(parse_qsl(query)).get("model")
+        if named is None:
+            raise ClientError("The address names no model: add `?model=` and its name.", param="model", code="missing_parameter")
+        bare.model = _checked(named)
     return bare
 
 
@@ -254,6 +257,8 @@ class FormRequest:
         async for piece in self._rest:
             self._finder.feed(piece)  # refuses a second `model` that only the upstream would read
             yield piece
+        if not self._finder.closed:
+            raise ClientError("The form ends before its last boundary.", code="invalid_form")
 
     def _beginning(self, target: TargetCall) -> Iterator[bytes]:
         field = self._finder.field

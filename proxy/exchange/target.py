@@ -160,7 +160,8 @@ def _path(choice: Choice, stream: bool, identifier: str, query: str) -> str:
     try:
         path = Address(choice.target.provider.url_path(address.text)).fill({"model": choice.model or "", "id": identifier})
     except ValueError as error:
-        raise ClientError(f"This cannot be asked of the upstream: {error}.", param="model" if choice.model else None) from None
+        param = "model" if "{model}" in address.text else None
+        raise ClientError(f"This cannot be asked of the upstream: {error}.", param=param) from None
     return path + (f"{'&' if '?' in path else '?'}{query}" if query else "")
 
 

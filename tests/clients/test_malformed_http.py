@@ -219,6 +219,15 @@ async def test_many_requests_in_one_piece() -> None:
         assert {(await client.reply()).status for _ in range(2)} == {200}
 
 
+async def test_large_bodies_one_after_another() -> None:
+    """They are no bytes sent ahead."""
+    large = BODY + b" " * 1_500_000
+    async with serving(times(4, *OK)) as served, await served.client() as client:
+        for _ in range(4):
+            client.writer.write(post(b"content-length: %d" % len(large), body=large))
+            assert (await client.reply()).status == 200
+
+
 async def test_a_request_hidden_in_a_body_is_none() -> None:
     """Whoever reads another length than we do would see a second request."""
     inner = post(LENGTH)
