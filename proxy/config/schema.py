@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import cache, partial
 from typing import Any
 
-from proxy.config.breaches import Validator
+from jsonschema import Draft202012Validator
+
 from proxy.config.diagnostics import suggest
 from proxy.config.files import shipped
 from proxy.errors import Fault, SpecPath
@@ -41,9 +42,11 @@ _BOUNDS = {
 def check(value: Any, schema: str) -> list[Fault]:
     """All faults of a document under `schemas/<schema>.schema.json`."""
     faults: list[Fault] = []
-    for breach in _validator(schema).breaches(value):
-        path, rule = ((*breach.path, str(breach.value)), "propertyNames") if breach.of_name else (breach.path, breach.rule)
-        found = _RULES[rule](path, breach.value, breach.wanted, breach.schema)
+    for error in _validator(schema).iter_errors(value):
+        path, rule = tuple(error.absolute_path), str(error.validator)
+        if "propertyNames" in error.relative_schema_path:
+            path, rule = (*path, str(error.instance)), "propertyNames"
+        found = _RULES[rule](path, error.instance, error.validator_value, error.schema)
         faults += [fault for fault in found if fault not in faults]
     return faults
 
@@ -59,8 +62,9 @@ def remove(value: Any, path: SpecPath) -> None:
 
 
 @cache
-def _validator(schema: str) -> Validator:
-    return Validator(json.loads((shipped("schemas") / f"{schema}.schema.json").read_text(encoding="utf-8")))
+def _validator(schema: str) -> Draft202012Validator:
+    text = (shipped("schemas") / f"{schema}.schema.json").read_text(encoding="utf-8")
+    return Draft202012Validator(json.loads(text))
 
 
 # Each of these gets: the place, the value there, what the rule wants, and the schema around the rule.
