@@ -100,6 +100,11 @@ class Operations(Mapping[str, DialectOperation]):
         """These, but for what others say of some of them."""
         return Operations(self._parts, lambda name, _: others[name] if name in others else self[name])
 
+    def compile(self) -> None:
+        """All of them now."""
+        for name in self:
+            self[name]
+
     def only(self, names: Container[str]) -> Operations:
         """Some of them; what is compiled for one is there for the other."""
         return Operations({name: None for name in self._parts if name in names}, lambda name, _: self[name])
@@ -144,8 +149,7 @@ def compile_dialect(spec: Mapping[str, Any], *, operations: Container[str] | Non
     parts = {str(name): part for name, part in spec.get("operations", {}).items() if operations is None or name in operations}
     compiled = Operations(parts, partial(_operation, errors, pieces))
     if not later:
-        for name in compiled:
-            compiled[name]
+        compiled.compile()
     dialect = Dialect(
         name=spec["dialect"],
         provider=spec.get("provider", spec["dialect"]),

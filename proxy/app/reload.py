@@ -93,7 +93,7 @@ class Reloader:
 
     async def _reload(self) -> Reloaded:
         try:
-            with _gently():
+            with gently():
                 config = await self._load()
             restart = await self._apply(config)
         except ConfigError as error:
@@ -131,7 +131,7 @@ def needing_restart(old: Server, new: Server) -> tuple[str, ...]:
 
 
 @contextmanager
-def _gently() -> Iterator[None]:
+def gently() -> Iterator[None]:
     """The event loop gets the interpreter back soon while a thread computes."""
     former = sys.getswitchinterval()
     sys.setswitchinterval(_SWITCH)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from proxy.app import start
+from proxy.app.reload import gently
 from proxy.cli.banner import banner
 from proxy.cli.configuration import find, load_or_report
 from proxy.cli.output import say
@@ -87,15 +88,24 @@ async def _serve(config: Config, arguments: argparse.Namespace) -> int:
             say(str(error), "red")
             return 1
         print(banner(config, server.addresses, sys.stderr), file=sys.stderr, flush=True)
+        compiling = asyncio.create_task(_compile(config))
         await until_told(server.reload_soon, server.reopen_log)
         say(f"stopping: running answers have {server.config.server.drain:g} s")
         await server.close()
+        await compiling
     return 0
+
+
+async def _compile(config: Config) -> None:
+    """So that the first request of each kind need not wait for it."""
+    with gently():
+        await asyncio.to_thread(config.compile)
 
 
 def _load(arguments: argparse.Namespace) -> Config:
     """Raises ConfigError."""
     config = load(find(arguments), os.environ)
+    config.compile()
     return replace(config, server=overridden(config.server, arguments, os.environ))
 
 

@@ -238,6 +238,11 @@ class Config:
     diagnostics: tuple[Diagnostic, ...] = ()
     files: tuple[Path, ...] = ()
 
+    def compile(self) -> None:
+        """Compiles all that waits for its first use and can be used. Takes a while; may run in a thread of its own."""
+        for provider in self.providers.values():
+            provider.dialect.operations.compile()
+
     def with_demos(self, ports: Mapping[str, int]) -> Config:
         """The same with demo providers pointing at the loopback ports of the demo servers, by demo name."""
         moved = {

@@ -327,3 +327,16 @@ def test_which_file_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     (tmp_path / "routes.yaml").touch()
     assert find_default({}) == Path("routes.yaml")
     assert find_default({"SAMEWIRE_CONFIG": "/etc/x.yaml"}) == Path("/etc/x.yaml")
+
+
+def test_what_comes_with_samewire_is_compiled_once_where_it_is_used(loaded: Loaded) -> None:
+    config = loaded("""
+providers:
+  a: {base_url: https://a.example.com, dialect: anthropic}
+  b: {base_url: https://b.example.com, dialect: anthropic, headers: {x-b: c}}
+""")
+    first, second = (provider(config, name).dialect.operations for name in "ab")
+    assert "chat" in first
+    assert not first._compiled
+    config.compile()
+    assert first._compiled["chat"] is second["chat"]
