@@ -6,7 +6,7 @@ python bare_app.py UPSTREAM_PORT LISTEN_PORT [UPSTREAM_PORT LISTEN_PORT …]
 import asyncio
 import sys
 
-from aiohttp import ClientSession, web
+from aiohttp import ClientSession, TCPConnector, web
 
 HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length", "host", "upgrade"}
 
@@ -30,7 +30,7 @@ def application(upstream: int, session: ClientSession) -> web.Application:
 
 
 async def main(ports: list[int]) -> None:
-    async with ClientSession() as session:
+    async with ClientSession(connector=TCPConnector(limit=0)) as session:  # by default no more than 100 streams at once
         for upstream, listen in zip(ports[::2], ports[1::2], strict=True):
             runner = web.AppRunner(application(upstream, session), access_log=None)
             await runner.setup()

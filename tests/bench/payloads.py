@@ -1,4 +1,4 @@
-"""What goes over the wire in the benchmark: one short question, its answer whole, and as a stream of 200 pieces.
+"""What goes over the wire in the benchmark: one short question, its answer whole, and as a stream of pieces.
 
 Written by hand in the shapes that the recordings in tests/corpus show.
 """
@@ -6,27 +6,37 @@ Written by hand in the shapes that the recordings in tests/corpus show.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Mapping
 from typing import Any
 
-PIECES = 200
+#: Pieces of a stream that comes at once; marks in a whole answer.
+PIECES, WHOLE_PIECES = 200, 20
+#: Each piece has this mark and 15 digits: its number, or (a paced upstream, see wire.c) when it was sent.
 MARK = "tok-"
-_TEXT = [f"{MARK}{number:03d} lorem " for number in range(PIECES)]
+#: The upstreams' models: names that gateways with price lists know, or they would look for them in vain with each request.
+MODELS = {"openai": "gpt-4o-mini", "blocks": "claude-haiku-4-5", "parts": "gemini-2.5-flash"}
+KEY = "sk-bench"
 
 
 def _dump(value: Any) -> str:
     return json.dumps(value, separators=(",", ":"))
 
 
-def request(model: str, stream: bool, port: int) -> bytes:
-    """A client's whole HTTP request: an OpenAI chat request of about 0.4 kB."""
+def _text(pieces: int) -> list[str]:
+    return [f"{MARK}{number:015d} lorem " for number in range(pieces)]
+
+
+def request(model: str, stream: bool, port: int, headers: Mapping[str, str] | None = None, image: int = 0) -> bytes:
+    """A client's whole HTTP request: an OpenAI chat request of about 0.4 kB, or with an image of so many bytes in it."""
+    asked: Any = "Why is the sky blue, and why is it red in the evening? Please explain it to a child of ten years."
+    if image:
+        url = "data:image/png;base64," + "iVBORw0KGgoAAAAN" * (image // 16)
+        asked = [{"type": "text", "text": "What is this?"}, {"type": "image_url", "image_url": {"url": url}}]
     body: dict[str, Any] = {
         "model": model,
         "messages": [
             {"role": "system", "content": "You are a helpful assistant who answers in one short paragraph of plain text."},
-            {
-                "role": "user",
-                "content": "Why is the sky blue, and why is it red in the evening? Please explain it to a child of ten years.",
-            },
+            {"role": "user", "content": asked},
         ],
         "max_tokens": 300,
         "temperature": 0.7,
@@ -35,22 +45,23 @@ def request(model: str, stream: bool, port: int) -> bytes:
         body["stream"] = True
     data = _dump(body).encode()
     head = (
-        f"POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAuthorization: Bearer sk-bench\r\n"
+        f"POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAuthorization: Bearer {KEY}\r\n"
         f"Content-Type: application/json\r\n"
         f"Accept: application/json\r\nAccept-Encoding: identity\r\nUser-Agent: bench/1\r\nX-Stainless-Lang: python\r\n"
-        f"X-Stainless-Runtime: CPython\r\nContent-Length: {len(data)}\r\n\r\n"
+        f"X-Stainless-Runtime: CPython\r\nContent-Length: {len(data)}\r\n"
     )
+    head += "".join(f"{name}: {value}\r\n" for name, value in (headers or {}).items()) + "\r\n"
     return head.encode() + data
 
 
-def openai() -> tuple[str, str]:
-    """(whole, stream)."""
-    text = "".join(_TEXT[:40])
+def openai(pieces: int) -> tuple[str, str]:
+    """An answer, whole and as a stream of so many pieces."""
+    text = "".join(_text(WHOLE_PIECES))
     whole = {
         "id": "chatcmpl-bench",
         "object": "chat.completion",
         "created": 1750000000,
-        "model": "bench",
+        "model": MODELS["openai"],
         "choices": [
             {"index": 0, "message": {"role": "assistant", "content": text, "refusal": None}, "logprobs": None, "finish_reason": "stop"}
         ],
@@ -60,22 +71,22 @@ def openai() -> tuple[str, str]:
 
     def chunk(delta: dict[str, Any], finish: str | None = None) -> str:
         choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}
-        head = {"id": "chatcmpl-bench", "object": "chat.completion.chunk", "created": 1750000000, "model": "bench"}
+        head = {"id": "chatcmpl-bench", "object": "chat.completion.chunk", "created": 1750000000, "model": MODELS["openai"]}
         return f"data: {_dump({**head, 'system_fingerprint': 'fp_bench', 'choices': [choice]})}\n\n"
 
-    pieces = [chunk({"role": "assistant", "content": ""}), *(chunk({"content": text}) for text in _TEXT), chunk({}, "stop")]
-    return _dump(whole), "".join(pieces) + "data: [DONE]\n\n"
+    chunks = [chunk({"role": "assistant", "content": ""}), *(chunk({"content": text}) for text in _text(pieces)), chunk({}, "stop")]
+    return _dump(whole), "".join(chunks) + "data: [DONE]\n\n"
 
 
-def blocks() -> tuple[str, str]:
+def blocks(pieces: int) -> tuple[str, str]:
     """The same in the Messages API's shapes."""
     usage = {"input_tokens": 40, "cache_creation_input_tokens": 0, "cache_read_input_tokens": 0, "output_tokens": 40}
-    message = {"id": "msg_bench", "type": "message", "role": "assistant", "model": "bench", "stop_sequence": None}
-    whole = {**message, "content": [{"type": "text", "text": "".join(_TEXT[:40])}], "stop_reason": "end_turn", "usage": usage}
-    events = [
+    message = {"id": "msg_bench", "type": "message", "role": "assistant", "model": MODELS["blocks"], "stop_sequence": None}
+    whole = {**message, "content": [{"type": "text", "text": "".join(_text(WHOLE_PIECES))}], "stop_reason": "end_turn", "usage": usage}
+    events: list[dict[str, Any]] = [
         {"type": "message_start", "message": {**message, "content": [], "stop_reason": None, "usage": usage}},
         {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
-        *({"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": text}} for text in _TEXT),
+        *({"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": text}} for text in _text(pieces)),
         {"type": "content_block_stop", "index": 0},
         {"type": "message_delta", "delta": {"stop_reason": "end_turn", "stop_sequence": None}, "usage": {"output_tokens": 200}},
         {"type": "message_stop"},
@@ -83,7 +94,7 @@ def blocks() -> tuple[str, str]:
     return _dump(whole), "".join(f"event: {event['type']}\ndata: {_dump(event)}\n\n" for event in events)
 
 
-def parts() -> tuple[str, str]:
+def parts(pieces: int) -> tuple[str, str]:
     """The same in generateContent's shapes."""
 
     def answer(text: str, finish: str | None, tokens: int) -> dict[str, Any]:
@@ -91,8 +102,12 @@ def parts() -> tuple[str, str]:
         if finish:
             candidate["finishReason"] = finish
         usage = {"promptTokenCount": 40, "candidatesTokenCount": tokens, "totalTokenCount": 40 + tokens}
-        return {"candidates": [candidate], "usageMetadata": usage, "modelVersion": "bench", "responseId": "bench"}
+        return {"candidates": [candidate], "usageMetadata": usage, "modelVersion": MODELS["parts"], "responseId": "bench"}
 
-    whole = answer("".join(_TEXT[:40]), "STOP", 40)
-    pieces = [answer(text, "STOP" if number == PIECES - 1 else None, number) for number, text in enumerate(_TEXT)]
-    return _dump(whole), "".join(f"data: {_dump(piece)}\n\n" for piece in pieces)
+    whole = answer("".join(_text(WHOLE_PIECES)), "STOP", 40)
+    answers = [answer(text, "STOP" if number == pieces - 1 else None, number) for number, text in enumerate(_text(pieces))]
+    return _dump(whole), "".join(f"data: {_dump(piece)}\r\n\r\n" for piece in answers)  # CRLF, as Gemini has it
+
+
+#: What an upstream may speak → its (whole, stream).
+SOURCES: dict[str, Callable[[int], tuple[str, str]]] = {"openai": openai, "blocks": blocks, "parts": parts}

@@ -2,10 +2,12 @@
  *
  *   wire upstream PORT WHOLE STREAM [EVERY_MS]   answers every request: with WHOLE's bytes, or, when the request says "stream" or
  *                                                its path says stream, with STREAM's events: one every EVERY_MS, or all at once
- *   wire load PORT REQUEST CONNECTIONS SECONDS MARK   sends REQUEST's bytes again and again, prints what came back as JSON
+ *   wire load PORT REQUEST CONNECTIONS SECONDS MARK [RATE]   sends REQUEST's bytes again and again, or RATE times a second, spread
+ *                                                over the connections; prints what came back as JSON
  *
  * WHOLE and STREAM are bodies (STREAM: events ending in a blank line); REQUEST is a whole HTTP/1.1 request. MARK is a text that each
- * piece of content carries: the load generator counts it, so that a proxy that loses or merges text is found out.
+ * piece of content carries: the load generator counts it, so that a proxy that loses or merges text is found out. DIGITS digits follow
+ * it; a paced upstream writes there when it sends the piece (CLOCK_MONOTONIC, ns), and the load generator reads how old it is.
  * One thread, epoll, loopback only. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -25,10 +27,15 @@
 
 #define MOST 4096
 #define ROOM (1 << 18)
+#define KEPT 65536          /* samples of each kind */
+#define DIGITS 15
+#define SLOTS 20            /* a paced upstream's streams are spread over its interval */
+#define WRAP 1000000000000000u
 
 struct connection {
-    int fd, active;
+    int fd, active, slot;
     size_t used, next;      /* bytes held; next event to send */
+    size_t skipped, seen;   /* bytes of a large request not held; where the search for stamps goes on */
     long need;              /* bytes of the answer still to come; -1: unknown, -2: chunked */
     uint64_t asked, first;
     char *buffer;
@@ -36,7 +43,7 @@ struct connection {
 
 static struct connection table[MOST];
 static struct { char *bytes; size_t length; } whole, stream, request;
-static struct { char *at; size_t length; } events[65536];
+static struct { char *at, *stamp; size_t length; } events[KEPT];
 static size_t count;
 
 static void fail(const char *what) { perror(what); exit(1); }
@@ -85,15 +92,28 @@ static char *framed(const char *at, size_t length, size_t *total) {
     return bytes;
 }
 
-static void cut_events(void) {
+static void cut_events(const char *mark) {
     char *at = stream.bytes, *end = at + stream.length;
     while (at < end) {
-        char *stop = strstr(at, "\n\n");
+        char *stop = strstr(at, "\n\n"), *crlf = strstr(at, "\n\r\n");
+        if (crlf && (!stop || crlf < stop)) stop = crlf + 1;
         size_t length = stop ? (size_t)(stop + 2 - at) : (size_t)(end - at);
         events[count].at = framed(at, length, &events[count].length);
+        char *found = memmem(events[count].at, events[count].length, mark, strlen(mark));
+        events[count].stamp = found ? found + strlen(mark) : NULL;
         count++;
         at += length;
     }
+}
+
+static void send_event(struct connection *c) {
+    char digits[DIGITS + 1];
+    if (events[c->next].stamp) {
+        snprintf(digits, sizeof digits, "%0*llu", DIGITS, (unsigned long long)(now() % WRAP));
+        memcpy(events[c->next].stamp, digits, DIGITS);
+    }
+    put(c->fd, events[c->next].at, events[c->next].length);
+    if (++c->next == count) { put(c->fd, "0\r\n\r\n", 5); c->active = 0; }
 }
 
 static void answer(struct connection *c, int every) {
@@ -103,7 +123,9 @@ static void answer(struct connection *c, int every) {
         put(c->fd, whole.bytes, whole.length);
     } else if (every) {
         put(c->fd, head, sizeof head - 1);
+        static int streams;
         c->active = 1;
+        c->slot = streams++ % SLOTS;
         c->next = 0;
     } else {
         static char *all;
@@ -117,7 +139,7 @@ static void answer(struct connection *c, int every) {
         }
         put(c->fd, all, length);
     }
-    c->used = 0;
+    c->used = c->skipped = 0;
 }
 
 static int complete(struct connection *c) {
@@ -126,23 +148,36 @@ static int complete(struct connection *c) {
     if (!end) return 0;
     char *length = strcasestr(c->buffer, "\r\ncontent-length:");
     size_t body = length && length < end ? strtoul(length + 17, NULL, 10) : 0;
-    return c->used >= (size_t)(end + 4 - c->buffer) + body;
+    return c->used + c->skipped >= (size_t)(end + 4 - c->buffer) + body;
+}
+
+/* Reads what there is; of a large request only the first half of ROOM is held. */
+static ssize_t hear(struct connection *c) {
+    ssize_t got = recv(c->fd, c->buffer + c->used, ROOM - c->used - 1, 0);
+    if (got > 0) c->used += (size_t)got;
+    if (c->used > ROOM / 2) { c->skipped += c->used - ROOM / 2; c->used = ROOM / 2; }
+    return got;
+}
+
+/* A timer in the poll, RATE times a second. */
+static int timer_of(int poll, double rate) {
+    long every = (long)(1e9 / rate);
+    struct itimerspec pace = {{every / 1000000000, every % 1000000000}, {every / 1000000000, every % 1000000000}};
+    int timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK);
+    struct epoll_event event = {.events = EPOLLIN, .data.fd = timer};
+    timerfd_settime(timer, 0, &pace, NULL);
+    epoll_ctl(poll, EPOLL_CTL_ADD, timer, &event);
+    return timer;
 }
 
 static void serve(int port, int every) {
-    int listener = socket(AF_INET, SOCK_STREAM, 0), one = 1, poll = epoll_create1(0), timer = -1;
+    int listener = socket(AF_INET, SOCK_STREAM, 0), one = 1, poll = epoll_create1(0), timer = -1, slot = 0, highest = 0;
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
     if (bind(listener, (struct sockaddr *)&address, sizeof address) || listen(listener, 1024)) fail("listen");
     struct epoll_event event = {.events = EPOLLIN, .data.fd = listener}, ready[256];
     epoll_ctl(poll, EPOLL_CTL_ADD, listener, &event);
-    if (every) {
-        struct itimerspec pace = {{0, every * 1000000L}, {0, every * 1000000L}};
-        timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK);
-        timerfd_settime(timer, 0, &pace, NULL);
-        event.data.fd = timer;
-        epoll_ctl(poll, EPOLL_CTL_ADD, timer, &event);
-    }
+    if (every) timer = timer_of(poll, 1000.0 * SLOTS / every);
     printf("ready\n");
     fflush(stdout);
     for (;;) {
@@ -153,6 +188,7 @@ static void serve(int port, int every) {
                 int client = accept(listener, NULL, NULL);
                 if (client < 0 || client >= MOST) { if (client >= 0) close(client); continue; }
                 quick(client);
+                if (client > highest) highest = client;
                 struct connection *c = &table[client];
                 char *buffer = c->buffer ? c->buffer : malloc(ROOM);
                 *c = (struct connection){.fd = client, .buffer = buffer};
@@ -161,17 +197,13 @@ static void serve(int port, int every) {
             } else if (fd == timer) {
                 uint64_t ticks;
                 if (read(timer, &ticks, sizeof ticks) < 0) continue;
-                for (int k = 0; k < MOST; k++) {
-                    struct connection *c = &table[k];
-                    if (!c->active) continue;
-                    put(c->fd, events[c->next].at, events[c->next].length);
-                    if (++c->next == count) { put(c->fd, "0\r\n\r\n", 5); c->active = 0; }
-                }
+                for (; ticks; ticks--, slot = (slot + 1) % SLOTS)
+                    for (int k = 0; k <= highest; k++)
+                        if (table[k].active && table[k].slot == slot) send_event(&table[k]);
             } else {
                 struct connection *c = &table[fd];
-                ssize_t got = recv(fd, c->buffer + c->used, ROOM - c->used - 1, 0);
+                ssize_t got = hear(c);
                 if (got <= 0) { if (got == 0 || errno != EAGAIN) { close(fd); c->active = 0; } continue; }
-                c->used += (size_t)got;
                 if (complete(c)) answer(c, every);
             }
         }
@@ -180,10 +212,20 @@ static void serve(int port, int every) {
 
 /* ── load ── */
 
-static uint64_t requests, bad, marks, bytes, spans[1 << 20], firsts[1 << 20];
+struct samples { uint64_t values[KEPT], n; };
+static struct samples spans, firsts, lags;
+static uint64_t requests, bad, marks, bytes, skipped;
+static int streaming, together;         /* answers begun and not ended: now, at most */
+
+/* Of more than KEPT samples a random choice stays (reservoir sampling). */
+static void keep(struct samples *s, uint64_t value) {
+    uint64_t at = s->n++;
+    if (at >= KEPT) at = (uint64_t)random() % s->n;
+    if (at < KEPT) s->values[at] = value;
+}
 
 static void ask(struct connection *c) {
-    c->used = 0;
+    c->used = c->seen = 0;
     c->need = -1;
     c->asked = now();
     c->first = 0;
@@ -211,9 +253,26 @@ static void take(struct connection *c, const char *mark) {
     end = c->buffer + held;
     for (char *at = body; (at = memmem(at, (size_t)(end - at), mark, length)); at += length) marks++;
     if (strncmp(c->buffer, "HTTP/1.1 200", 12)) bad++;
-    if (requests < 1 << 20) { spans[requests] = now() - c->asked; firsts[requests] = c->first - c->asked; }
+    keep(&spans, now() - c->asked);
+    keep(&firsts, c->first - c->asked);
     requests++;
+    streaming--;
     bytes += c->used;
+}
+
+/* Notes how old each stamped piece is that came with the last read. A stamp that a proxy's framing cuts is left out. */
+static void age(struct connection *c, const char *mark) {
+    size_t length = strlen(mark);
+    uint64_t moment = now() % WRAP;
+    for (;;) {
+        char *found = memmem(c->buffer + c->seen, c->used - c->seen, mark, length);
+        if (!found || (size_t)(c->buffer + c->used - found) < length + DIGITS) return;
+        char *end, digits[DIGITS + 1] = {0};
+        memcpy(digits, found + length, DIGITS);
+        uint64_t stamp = strtoull(digits, &end, 10);
+        if (end == digits + DIGITS && stamp > 1000000 && stamp <= moment) keep(&lags, moment - stamp);
+        c->seen = (size_t)(found + length - c->buffer);
+    }
 }
 
 static int whole_answer(struct connection *c) {
@@ -233,13 +292,29 @@ static int order(const void *a, const void *b) {
     return x < y ? -1 : x > y;
 }
 
-static double part(uint64_t *values, uint64_t n, double share) { return n ? (double)values[(uint64_t)((double)(n - 1) * share)] / 1000.0 : 0; }
+/* Microseconds: the value below which this share of the samples lies. */
+static double part(struct samples *s, double share) {
+    uint64_t n = s->n < KEPT ? s->n : KEPT;
+    qsort(s->values, n, sizeof *s->values, order);
+    return n ? (double)s->values[(uint64_t)((double)(n - 1) * share)] / 1000.0 : 0;
+}
 
-static void load(int port, int connections, double seconds, const char *mark) {
-    int poll = epoll_create1(0), open = 0;
+static void print_result(int open, double elapsed) {
+    printf("{\"requests\":%lu,\"bad\":%lu,\"unfinished\":%d,\"skipped\":%lu,\"marks\":%lu,\"bytes\":%lu,\"seconds\":%.3f,\"together\":%d,",
+           (unsigned long)requests, (unsigned long)bad, open, (unsigned long)skipped, (unsigned long)marks, (unsigned long)bytes, elapsed, together);
+    printf("\"p50_us\":%.1f,\"p99_us\":%.1f,\"first_p50_us\":%.1f,\"first_p99_us\":%.1f,\"stamps\":%lu,\"lag_p50_us\":%.1f,\"lag_p99_us\":%.1f}\n",
+           part(&spans, .5), part(&spans, .99), part(&firsts, .5), part(&firsts, .99), (unsigned long)lags.n, part(&lags, .5), part(&lags, .99));
+}
+
+/* Connections that wait for their turn when there is a rate, first come first served. */
+static int waiting[MOST];
+static size_t first_waiting, last_waiting;
+
+static void load(int port, int connections, double seconds, const char *mark, double rate) {
+    int poll = epoll_create1(0), open = 0, timer = rate > 0 ? timer_of(poll, rate) : -1;
     struct epoll_event ready[256];
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    uint64_t start = now(), stop = start + (uint64_t)(seconds * 1e9), limit = stop + 30000000000u;
+    uint64_t start = now(), stop = start + (uint64_t)(seconds * 1e9), limit = stop + 60000000000u;
     for (int i = 0; i < connections; i++) {
         int fd = socket(AF_INET, SOCK_STREAM, 0);
         if (connect(fd, (struct sockaddr *)&address, sizeof address)) fail("connect");
@@ -247,32 +322,38 @@ static void load(int port, int connections, double seconds, const char *mark) {
         struct epoll_event event = {.events = EPOLLIN, .data.fd = fd};
         epoll_ctl(poll, EPOLL_CTL_ADD, fd, &event);
         table[fd] = (struct connection){.fd = fd, .buffer = malloc(ROOM)};
-        ask(&table[fd]);
+        if (rate > 0) waiting[last_waiting++ % MOST] = fd;
+        else ask(&table[fd]);
         open++;
     }
     while (open && now() < limit) {
         int n = epoll_wait(poll, ready, 256, 1000);
         for (int i = 0; i < n; i++) {
+            if (ready[i].data.fd == timer) {
+                uint64_t ticks = 0;
+                if (read(timer, &ticks, sizeof ticks) < 0) continue;
+                for (; ticks && now() < stop; ticks--) {
+                    if (first_waiting < last_waiting) ask(&table[waiting[first_waiting++ % MOST]]);
+                    else skipped++;
+                }
+                while (now() >= stop && first_waiting < last_waiting) { close(waiting[first_waiting++ % MOST]); open--; }
+                continue;
+            }
             struct connection *c = &table[ready[i].data.fd];
             ssize_t got = recv(c->fd, c->buffer + c->used, ROOM - c->used - 1, 0);
             if (got < 0 && errno == EAGAIN) continue;
             if (got <= 0) { bad++; close(c->fd); open--; continue; }
-            if (!c->first) c->first = now();
+            if (!c->first) { c->first = now(); if (++streaming > together) together = streaming; }
             c->used += (size_t)got;
+            age(c, mark);
             if (!whole_answer(c)) continue;
             take(c, mark);
-            if (now() < stop) ask(c);
+            if (rate > 0) waiting[last_waiting++ % MOST] = c->fd;
+            else if (now() < stop) ask(c);
             else { close(c->fd); open--; }
         }
     }
-    double elapsed = (double)(now() - start) / 1e9;
-    uint64_t n = requests < 1 << 20 ? requests : 1 << 20;
-    qsort(spans, n, sizeof *spans, order);
-    qsort(firsts, n, sizeof *firsts, order);
-    printf("{\"requests\":%lu,\"bad\":%lu,\"unfinished\":%d,\"marks\":%lu,\"bytes\":%lu,\"seconds\":%.3f,\"p50_us\":%.1f,\"p99_us\":%.1f,"
-           "\"first_p50_us\":%.1f,\"first_p99_us\":%.1f}\n",
-           (unsigned long)requests, (unsigned long)bad, open, (unsigned long)marks, (unsigned long)bytes, elapsed, part(spans, n, .5),
-           part(spans, n, .99), part(firsts, n, .5), part(firsts, n, .99));
+    print_result(open, (double)(now() - start) / 1e9);
 }
 
 int main(int argc, char **argv) {
@@ -284,13 +365,13 @@ int main(int argc, char **argv) {
         memcpy(whole.bytes + whole.length, body, length);
         whole.length += length;
         stream.bytes = slurp(argv[4], &stream.length);
-        cut_events();
+        cut_events("tok-");
         serve(atoi(argv[2]), argc > 5 ? atoi(argv[5]) : 0);
-    } else if (argc == 7 && !strcmp(argv[1], "load")) {
+    } else if (argc >= 7 && !strcmp(argv[1], "load")) {
         request.bytes = slurp(argv[3], &request.length);
-        load(atoi(argv[2]), atoi(argv[4]), atof(argv[5]), argv[6]);
+        load(atoi(argv[2]), atoi(argv[4]), atof(argv[5]), argv[6], argc > 7 ? atof(argv[7]) : 0);
         return 0;
     }
-    fprintf(stderr, "usage: wire upstream PORT WHOLE STREAM [EVERY_MS] | wire load PORT REQUEST CONNECTIONS SECONDS MARK\n");
+    fprintf(stderr, "usage: wire upstream PORT WHOLE STREAM [EVERY_MS] | wire load PORT REQUEST CONNECTIONS SECONDS MARK [RATE]\n");
     return 2;
 }
