@@ -31,6 +31,12 @@ class Counted(Samewire):
 
     ready_in = 180.0
 
+    def config(self) -> dict[str, Any]:
+        config = super().config()
+        for provider in config["providers"].values():
+            provider["timeouts"] = {"connect": 300}
+        return config
+
     def command(self) -> list[str]:
         counts = str(self.folder / "counts")
         return ["valgrind", "--tool=callgrind", f"--callgrind-out-file={counts}", "--separate-threads=no", *super().command()]
@@ -61,11 +67,12 @@ def instructions(work: Work, ends: Ends) -> str:
         found = contender.load(upstream, work.stream, 8, 0.01 if work.stream else 5)
         subprocess.run(["callgrind_control", "-d", str(pid)], check=True, capture_output=True)
         counts = contender.folder / "counts.1"
+    total = int(re.findall(r"^summary: (\d+)", counts.read_text(errors="replace"), re.MULTILINE)[-1])
     said = subprocess.run(["callgrind_annotate", "--threshold=100", str(counts)], capture_output=True, text=True, check=True).stdout
     libraries: collections.Counter[str] = collections.Counter()
-    for count, library in re.findall(r"^\s*([\d,]+) \([ \d.]+%\)\s.*\[(.*?)\]$", said, re.MULTILINE):
-        libraries[Path(library).name.partition(".cpython")[0]] += int(count.replace(",", ""))
-    total = sum(libraries.values())
+    for count, share, library in re.findall(r"^\s*([\d,]+) \(([ \d.]+)%\)\s.*\[(.*?)\]$", said, re.MULTILINE):
+        if float(share) < 90:  # what was running when the counters were set to zero is shown with all it has called
+            libraries[Path(library).name.partition(".cpython")[0]] += int(count.replace(",", ""))
     parts = ", ".join(f"{library} {100 * count / total:.0f} %" for library, count in libraries.most_common(9))
     return f"{total / units(found, work, ends):,.0f} instructions: {parts}"
 

@@ -110,7 +110,7 @@ def steps(
     if stalls.SECTION in sections:
         yield from stalls.steps(ends, scale, results)
     if workers.SECTION in sections:
-        why = workers.lacks()
+        why = workers.lacks(ends)
         if why:
             results.left_out["second worker"] = why
         else:
