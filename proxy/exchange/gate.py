@@ -37,8 +37,8 @@ class Gate:
             self._admit()
 
     def try_enter(self) -> bool:
-        """Takes a place, if one is free and nobody waits for it."""
-        if self.inside >= self._bounds.limit or self._waiting:
+        """Takes a place, if one is free; none is while somebody waits."""
+        if self.inside >= self._bounds.limit:
             return False
         self.inside += 1
         return True

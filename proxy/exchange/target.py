@@ -144,9 +144,14 @@ def build(choice: Choice, metrics: Metrics, standings: Standings, gates: Gates) 
         timeouts=target.timeouts,
         series=metrics.series(choice.operation, provider.vendor, choice.public or "", choice.model or ""),
         secrets=tuple(secret.encode() for secret in sorted(long_enough(secrets_of(provider, (route,))), key=len, reverse=True)),
-        standing=standings.of(provider.name, choice.model or "", 0 if route.credential == "client" else choice.key + 1),
+        standing=_standing(choice, standings),
         gate=None if provider.concurrency is None else gates.of(provider.name, provider.concurrency),
     )
+
+
+def _standing(choice: Choice, standings: Standings) -> Standing:
+    name, credential = choice.target.provider.name, choice.target.provider.credentials[choice.key]
+    return standings.of(name, choice.model or "", 0 if choice.route.credential == "client" else choice.key + 1, credential.secret)
 
 
 def _origin(provider: Provider) -> Origin:

@@ -159,26 +159,30 @@ class Aside:
 
 
 class Standings:
-    """Every Health by name, so that a configuration that is read anew finds what the one before it knew."""
+    """Every Health by name, so that a configuration that is read anew finds what the one before it knew.
+
+    A key is known by its text: another one in its place starts afresh.
+    """
 
     def __init__(self) -> None:
-        self._known: dict[tuple[str, str, int], Health] = {}
+        self._known: dict[tuple[str, str, int, str], Health] = {}
 
-    def of(self, provider: str, model: str, number: int) -> Standing:
+    def of(self, provider: str, model: str, number: int, secret: str = "") -> Standing:
         """The standing of a provider's model with its key of this number; 0: with a client's own key."""
-        target = self._health(provider, model, 0)
+        target = self._health(provider, model, 0, "")
         if not number:
             return Standing(provider, model, 0, target, Health(), Health())
-        return Standing(provider, model, number, target, self._health(provider, "", number), self._health(provider, model, number))
+        return Standing(
+            provider, model, number, target, self._health(provider, "", number, secret), self._health(provider, model, number, secret)
+        )
 
     def aside(self, now: float) -> Iterator[Aside]:
         """What is left alone now."""
-        for (provider, model, number), health in list(self._known.items()):
+        for (provider, model, number, _), health in list(self._known.items()):
             if health.until > now:
                 yield Aside(provider, model, number, health.until - now)
 
-    def _health(self, provider: str, model: str, number: int) -> Health:
-        name = (provider, model, number)
+    def _health(self, *name: *tuple[str, str, int, str]) -> Health:
         health = self._known.get(name)
         if health is None:
             if len(self._known) >= _KEPT:

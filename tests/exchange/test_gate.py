@@ -97,6 +97,40 @@ async def _any_crowd(steps: list[tuple[str, int]], limit: int, queue: int) -> No
     assert gate.rejected == sum(isinstance(result, GatewayError) for result in results)
 
 
+async def waiting(count: int) -> tuple[Crowd, Gate]:
+    """One inside, and so many in the queue."""
+    crowd = Crowd(Gate(Concurrency(1, 9, wait=60)))
+    for _ in range(count + 1):
+        crowd.come()
+    await turn()
+    assert (crowd.inside, crowd.gate.waiting) == ([0], count)
+    return crowd, crowd.gate
+
+
+async def test_a_place_given_to_somebody_who_is_cancelled_in_the_same_turn_goes_to_the_next() -> None:
+    crowd, gate = await waiting(2)
+    crowd.go[0].set()
+    await asyncio.sleep(0)
+    assert gate.waiting == 1
+    crowd.tasks[1].cancel()  # the place is its, and it does not know yet
+    await turn()
+    assert (crowd.inside, gate.inside, gate.waiting) == ([2], 1, 0)
+    crowd.tasks[2].cancel()
+    await turn()
+    assert gate.inside == 0
+
+
+async def test_no_place_is_given_to_somebody_who_has_been_cancelled() -> None:
+    crowd, gate = await waiting(2)
+    crowd.tasks[0].cancel()  # runs first, and finds the other in the queue
+    crowd.tasks[1].cancel()
+    await turn()
+    assert (crowd.inside, gate.inside, gate.waiting) == ([2], 1, 0)
+    crowd.tasks[2].cancel()
+    await turn()
+    assert gate.inside == 0
+
+
 async def test_who_waits_too_long_is_turned_away() -> None:
     gate = Gate(Concurrency(1, 5, wait=0.05))
     await gate.enter()

@@ -242,11 +242,18 @@ async def test_a_parameter_that_one_target_cannot_serve_is_served_by_the_next() 
     async with serving(GOOD, others=[GOOD], providers=providers, **routed("p0/up", "p1/up", unsupported="reject")) as served:
         reply = await served.ask(body)
         assert (reply.status, asked(served), reply.headers["x-samewire-failures"]) == (200, [0, 1], "p0 unsupported")
-    async with serving(GOOD, others=[failing(b"500 No")], providers=providers, **routed("p0/up", "p1/up", unsupported="reject")) as served:
+    async with serving(GOOD, others=[failing(b"500 No")], providers=providers, **routed("p1/up", "p0/up", unsupported="reject")) as served:
         assert (await served.ask(body)).status == 500, "what the upstream said counts more than what was not asked"
     async with serving(GOOD, providers=providers, **routed("p0/up", unsupported="reject")) as served:
         reply = await served.ask(body)
         assert (reply.status, reply.error["code"]) == (400, "unsupported_parameter")
+
+
+async def test_what_a_failed_target_could_not_carry_is_not_reported_of_another() -> None:
+    async with serving(failing(b"500 No"), others=[GOOD], providers={"p0": {"dialect": "anthropic"}}, **routed("p0/up", "p1/up")) as served:
+        reply = await served.ask(CHAT | {"logit_bias": {"1": 1}})
+        assert (reply.status, "x-samewire-dropped" in reply.headers) == (200, False)
+        assert "samewire_dropped_parameters_total{" not in await served.metrics()
 
 
 # ── choices ──
@@ -268,13 +275,13 @@ async def test_a_client_stays_where_it_is(sticky: Any, body: dict[str, str], hea
 
 
 async def test_the_least_loaded_is_asked() -> None:
-    async with serving([request, hang], others=[GOOD], **routed("p0/up", "p1/up", order="least_loaded")) as served:
+    async with serving([request, hang], GOOD, others=[GOOD], **routed("p0/up", "p1/up", order="least_loaded")) as served:
         async with await served.client() as busy:
             busy.send()
             await asyncio.wait_for((await served.upstream.peer()).asked.wait(), 2)
             assert (await served.ask()).headers["x-samewire-provider"] == "p1"
         await served.counted("samewire_requests_in_flight 0.0")
-        assert asked(served) == [1, 1]
+        assert (await served.ask()).headers["x-samewire-provider"] == "p0", "nothing is in work there any more"
 
 
 # ── caps ──

@@ -59,7 +59,7 @@ SECTION = Section(
             "tests/exchange/test_failover.py::test_an_upstream_that_cannot_be_reached",
         ),
         Row(
-            "a request that is the client's fault: 400, 401, 404",
+            "a request that is the client's fault: 400, 404",
             "the first target's error",
             "`error_kind: status`",
             "tests/exchange/test_failover.py::test_the_next_target_is_not_asked",

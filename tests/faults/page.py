@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.docs.compatibility import ROOT
-from tests.faults import before_events, before_headers, elsewhere, oddities, streams, whole_bodies
+from tests.faults import before_events, before_headers, elsewhere, oddities, routing, streams, whole_bodies
 from tests.faults.promise import Case, Row, Section
 
 PAGE = ROOT / "docs" / "faults.md"
@@ -15,6 +15,7 @@ SECTIONS: tuple[Section, ...] = (
     streams.SECTION,
     oddities.SECTION,
     elsewhere.SECTION,
+    routing.SECTION,
 )
 
 INTRODUCTION = """\

@@ -240,6 +240,13 @@ def test_a_configuration_read_anew_finds_what_was_known() -> None:
     assert not standings.of("a", "x", 1).usable(1.0)
 
 
+def test_a_new_key_in_the_place_of_a_dead_one_starts_afresh() -> None:
+    standings = Standings()
+    standings.of("a", "x", 1, "dead").failed(Failure("auth", 401), 0.0, 0.0, COOLDOWN)
+    assert not standings.of("a", "x", 1, "dead").usable(1.0)
+    assert standings.of("a", "x", 1, "new").usable(1.0)
+
+
 def test_names_that_clients_make_up_do_not_fill_the_memory() -> None:
     standings = Standings()
     standings.of("a", "bad", 1).failed(Failure("rate_limit", 429, wait=5), 0.0, 0.0, COOLDOWN)
