@@ -117,7 +117,7 @@ class BareRequest:
 class JsonRequest:
     """A JSON object, its members taken apart only as far as needed."""
 
-    __slots__ = ("_body", "_members", "model", "stream")
+    __slots__ = ("_body", "_members", "model", "stream", "usage_wanted")
 
     repeatable = True
 
@@ -135,6 +135,7 @@ class JsonRequest:
         if stream not in (None, b"true", b"false", b"null"):
             raise ClientError("`stream` must be true or false.", param="stream")
         self.stream = stream == b"true"
+        self.usage_wanted = self.stream and _usage_wanted(members.get("stream_options"))
 
     @property
     def size(self) -> int:
@@ -147,15 +148,6 @@ class JsonRequest:
     def single(self) -> bool:
         return self._members.get("n") in (None, b"null", b"1")
 
-    @property
-    def usage_wanted(self) -> bool:
-        raw = self._members.get("stream_options")
-        try:
-            options = _decode(raw) if raw is not None else None
-        except RecursionError:
-            raise _too_deep() from None
-        return isinstance(options, dict) and options.get("include_usage") is True
-
     def prepare(self, target: TargetCall, context: Context) -> tuple[bytes, Body, tuple[str, ...]]:
         mapping = target.operation.request
         try:
@@ -164,7 +156,13 @@ class JsonRequest:
             body, dropped = mapping(self._edited(target, context), context)
             return JSON_LINE, _encode(body), dropped
         except Rejected as rejection:
-            raise ClientError(rejection.message, param=rejection.param, code="unsupported_parameter", reason="unsupported") from None
+            message = rejection.message
+            raise ClientError(
+                message if message.endswith((".", "?", "!")) else f"{message}.",
+                param=rejection.param,
+                code="unsupported_parameter",
+                reason="unsupported",
+            ) from None
         except msgspec.DecodeError as error:
             raise ClientError(f"The body is not valid JSON: {error}.", code="invalid_json") from None
         except RecursionError:
@@ -327,6 +325,16 @@ def _check_utf8(piece: bytes, decoder: IncrementalDecoder | None = None, start: 
 
 def _no_json(error: MembersError) -> ClientError:
     return ClientError(_sentence(str(error)), code="invalid_json", param=error.member)
+
+
+def _usage_wanted(options: bytes | None) -> bool:
+    """`include_usage` of `stream_options`; raises ClientError where it stands twice, because the upstream might believe the other."""
+    if options is None or not options.startswith(b"{"):
+        return False
+    try:
+        return Members.parse(options).get("include_usage") == b"true"
+    except MembersError as error:
+        raise ClientError(f"`stream_options` cannot be read: {error}.", code="invalid_json", param="stream_options") from None
 
 
 def _too_deep() -> ClientError:
