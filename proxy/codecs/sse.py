@@ -12,7 +12,7 @@ from __future__ import annotations
 from proxy.codecs.splitter import Splitter
 
 _BOM = b"\xef\xbb\xbf"
-_LF = 10
+_LF, _CR = b"\n\r"  # as numbers: looking for a number is several times faster than looking for bytes
 _KNOWN_NAMES = 64
 _LONG_NAME = 80
 
@@ -47,7 +47,7 @@ class SseDecoder:
         if not self._splitter.held and len(data) <= self._limit and (events := self._usual(data)) is not None:
             self._after_cr = False
             return events
-        if self._after_cr or b"\r" in data:
+        if self._after_cr or _CR in data:
             data = self._to_lf(data)
         whole = self._splitter.feed(data)
         events = self._usual(whole)
@@ -64,7 +64,7 @@ class SseDecoder:
         """The events of a read that holds nothing but whole events in one of the two usual layouts (most reads do); else None."""
         if data.startswith(b"data: "):
             return _unnamed(data)
-        if data.startswith(b"event: ") and data.endswith(b"\n\n") and b"\r" not in data:
+        if data.startswith(b"event: ") and data.endswith(b"\n\n") and _CR not in data:
             return self._named(data)
         return None
 
@@ -124,7 +124,7 @@ def _unnamed(data: bytes) -> list[Event] | None:
         return None
     lines = data[6 : -len(end)].split(end + b"data: ")
     text = b"".join(lines)
-    if b"\n" in text or b"\r" in text:
+    if _LF in text or _CR in text:
         return None
     return [("", line) for line in lines]
 

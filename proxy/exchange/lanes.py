@@ -16,7 +16,7 @@ from proxy.mapping.stream import Stream
 #: In JSON text an unescaped `"model"` before a colon is a member's name, wherever it stands.
 _find_model = re.compile(rb'"model"\s*:\s*("(?:[^"\\]|\\.)*")').search
 
-_LF = 10
+(_LF,) = b"\n"
 
 #: What a mapping raises for a document whose parts are of other types than its dialect says. Its rules were checked when they were
 #: loaded, so it is the document's fault; the log tells which rule, in case it is the rule's after all.

@@ -223,8 +223,10 @@ class ChunkWriter(Tokens):
         for piece in delta["tool_calls"]:
             known = calls.places.get(piece.get("index"))
             if known is not None and not piece.get("id"):  # more arguments of a call that is known: nearly always
-                if arguments := piece["function"].get("arguments") if piece.get("function") else "":
-                    calls.last, calls.argued[known] = known, True
+                function = piece.get("function")
+                if function and (arguments := function.get("arguments")):
+                    calls.last = known
+                    calls.argued[known] = True
                     pieces.append({"index": known, "function": {"arguments": arguments}})
                 continue
             function = piece.get("function") or {}

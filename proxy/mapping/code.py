@@ -309,12 +309,12 @@ def _number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def ordinal(table: dict[str, dict[Any, int]], name: str, key: Any) -> int:
-    """The number of `key` among those seen under `name`: 0 for the first."""
-    seen = table.get(name)
-    if seen is None:
-        seen = table[name] = {}
-    return seen.setdefault(key if type(key) in (int, str) else repr(key), len(seen))
+class Numbers(dict[Any, int]):
+    """The number of each key among those asked for: 0 for the first."""
+
+    def __missing__(self, key: Any) -> int:
+        number = self[key] = len(self)
+        return number
 
 
 def merge_adjacent(items: Any, by: str, joined: tuple[str, ...]) -> list[Any]:
@@ -365,7 +365,6 @@ RUNTIME: dict[str, Any] = {
     "members_of": members_of,
     "merge": merge,
     "merge_adjacent": merge_adjacent,
-    "ordinal": ordinal,
     "put_together": put_together,
     "same": same,
     "subtract": subtract,

@@ -92,7 +92,7 @@ class Filtering(Reading):
         if entry.name == "schema":
             return f"lower_schema({code}, {arguments[0]})"
         if entry.name == "ordinal":
-            return f"ordinal(ordinals, {arguments[0]}, {code})"
+            return f"ordinals[{arguments[0]}][{code} if type({code}) is int else repr({code})]"
         self.constants[f"f_{entry.name}"] = entry.function
         return f"f_{entry.name}({', '.join([code, *arguments])})"
 

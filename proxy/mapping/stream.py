@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import msgspec
 
 from proxy.mapping.chunks import DONE, ChunkWriter, Tokens, write_chunk
+from proxy.mapping.code import Numbers
 from proxy.mapping.context import Context
 from proxy.mapping.documents import decode
 from proxy.mapping.failures import ErrorMapping
@@ -111,7 +113,7 @@ class Stream:
         self.ended = False
         self.hidden = False
         self.memory: dict[str, Any] = {}
-        self.ordinals: dict[str, dict[Any, int]] = {}
+        self.ordinals: defaultdict[str, Numbers] = defaultdict(Numbers)
         self.splitters = Splitters()
         self.decoder = mapping.decoder
         self.joint = mapping.joint

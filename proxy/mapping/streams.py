@@ -226,11 +226,10 @@ class StreamRules(Rewrites):
             self.faults.add(path, "operator-keys", "emit takes delta, and beside it index and logprobs")
             return
         delta = self.template(spec["delta"], (*path, "delta"), env)
-        more = []
-        for name in ("index", "logprobs"):
-            if name in spec:
-                more.append(f"{name}={self.template(spec[name], (*path, name), env).code}")
-        call = f"writer.emit({', '.join([delta.code, *more])})"
+        arguments = [delta.code, self.template(spec.get("index"), (*path, "index"), env).code]
+        if "logprobs" in spec:
+            arguments.append(self.template(spec["logprobs"], (*path, "logprobs"), env).code)
+        call = f"writer.emit({', '.join(arguments)})"
         if delta.absent:
             with self.block(f"if {delta.code} is not None"):
                 self.line(call)

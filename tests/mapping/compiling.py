@@ -1,9 +1,10 @@
 """Short ways to compile and run one piece of the mapping language."""
 
+from collections import defaultdict
 from typing import Any
 
 from proxy.dialect import Dialect, compile_dialect, read_pieces
-from proxy.mapping.code import Env, Pieces, Value, names
+from proxy.mapping.code import Env, Numbers, Pieces, Value, names
 from proxy.mapping.context import Context
 from proxy.mapping.faults import Faults
 from proxy.mapping.mappings import prepare
@@ -22,7 +23,7 @@ def evaluate(template: Any, given: Any, spec: dict[str, Any] | None = None, vari
     source = Rewrites(pieces)
     root = Value("document", absent=False)
     env = Env(root, root, {**names(), "s": Value("memory", absent=False, kind="dict")}, stateful=True)
-    source.line("ordinals = {}")
+    source.constants["ordinals"] = defaultdict(Numbers)
     source.line("memory = {}")
     env = prepare(source, {"vars": variables or {}}, (), env)
     value = source.template(template, ("test",), env)
