@@ -8,8 +8,11 @@ client's key, the first eight hex digits of its digest.
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import logging
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -116,8 +119,9 @@ class RequestLog:
     All methods belong to the event loop's thread. Raises OSError when the file cannot be opened.
     """
 
-    def __init__(self, target: Path | int) -> None:
+    def __init__(self, target: Path | int, lock: int | None = None) -> None:
         self.lost = 0
+        self._lock = lock
         self._path = target if isinstance(target, Path) else None
         self._descriptor = _open(target) if isinstance(target, Path) else target
         self._reopen = False
@@ -186,8 +190,9 @@ class RequestLog:
                 fresh = _open(self._path)
                 os.close(self._descriptor)
                 self._descriptor = fresh
-            while left:
-                left = left[os.write(self._descriptor, left) :]
+            with _locked(self._lock):
+                while left:
+                    left = left[os.write(self._descriptor, left) :]
         except OSError as error:
             if not self._failing:
                 _logger.error("requests are not logged: %s", error)
@@ -195,6 +200,19 @@ class RequestLog:
             return bytes(left).count(b"\n")
         self._failing = False
         return 0
+
+
+@contextmanager
+def _locked(descriptor: int | None) -> Iterator[None]:
+    """One process at a time: a pipe takes a few KiB at once, and another's lines might come between."""
+    if descriptor is None:
+        yield
+        return
+    fcntl.lockf(descriptor, fcntl.LOCK_EX)
+    try:
+        yield
+    finally:
+        fcntl.lockf(descriptor, fcntl.LOCK_UN)
 
 
 def _open(path: Path) -> int:

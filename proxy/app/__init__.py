@@ -4,6 +4,6 @@ running = await start(config)        # listens; running.addresses
 await running.close()                # lets running answers end, then closes
 """
 
-from proxy.app.running import RunningServer, start
+from proxy.app.running import Part, RunningServer, start
 
-__all__ = ["RunningServer", "start"]
+__all__ = ["Part", "RunningServer", "start"]

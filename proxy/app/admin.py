@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 import msgspec
 from aiohttp import hdrs
 
 from proxy.app.keys import Keys
+from proxy.app.listeners import Listeners, admin_places
 from proxy.app.pages import Written, json_page, metrics_page
 from proxy.app.reload import Reloaded
+from proxy.app.server import Server
 from proxy.config.diagnostics import as_json
+from proxy.config.model import Admin
 from proxy.errors import ClientError, ExchangeError, GatewayError
 from proxy.exchange.answer import JSON, Answer
 from proxy.exchange.client import ClientRequest
@@ -38,7 +41,7 @@ class Operated(Protocol):
         ...
 
 
-class Admin:
+class Operator:
     """Answers the operator. `keys` may be exchanged at any moment."""
 
     def __init__(self, operated: Operated, keys: Keys) -> None:
@@ -99,6 +102,32 @@ class Admin:
         if outcome.failure:
             raise _Refused(422 if found else 500, f"The old configuration stays: {outcome.failure}.", found)
         return json_page({"status": "reloaded", "diagnostics": found, "restart_needed": list(outcome.restart)})
+
+
+class AdminServer:
+    """The listener, where the configuration has one."""
+
+    def __init__(self, operated: Operated, header_limit: int) -> None:
+        self._operator = Operator(operated, Keys(()))
+        self._server = Server(self._operator.handle, header_limit)
+        self._listeners = Listeners(self._server)
+
+    @property
+    def addresses(self) -> Sequence[tuple[str, int]]:
+        """Host and port of each TCP listener."""
+        return self._listeners.addresses
+
+    async def move(self, settings: Admin | None) -> None:
+        """To where the configuration says. Raises CannotListen, with everything as it was."""
+        wanted = admin_places(settings)
+        await self._listeners.open(wanted)
+        self._listeners.keep(wanted)
+        self._operator.keys = Keys(settings.keys if settings is not None else ())
+
+    async def close(self) -> None:
+        """Ends at once."""
+        self._listeners.close()
+        await self._server.shutdown(0.1)
 
 
 class _Refused(Exception):

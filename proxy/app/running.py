@@ -6,15 +6,15 @@ import asyncio
 import logging
 import socket
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from proxy import __version__
-from proxy.app.admin import Admin
+from proxy.app.admin import AdminServer
 from proxy.app.gateway import Gateway
-from proxy.app.keys import Keys
-from proxy.app.listeners import CannotListen, Listeners, Place, admin_places, places
+from proxy.app.listeners import CannotListen, Listeners, Place, places
 from proxy.app.pages import Measure, Readiness
 from proxy.app.reload import Load, Reloaded, Reloader, needing_restart
 from proxy.app.server import Server
@@ -31,21 +31,38 @@ from proxy.upstream import Pool
 _DESCRIPTORS = {"stdout": 1, "stderr": 2}
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What makes a server one of several `workers`: sockets that are bound already, and what their parent does for all of them.
+
+    `measure` makes the text of a scrape; `lock` keeps lines of the log whole (`RequestLog`). The parent is the operator's address, too.
+    """
+
+    workers: int
+    sockets: Mapping[Place, Sequence[socket.socket]]
+    measure: Measure
+    lock: int
+
+    def share(self, config: Config) -> Config:
+        """The configuration with this worker's part of the limits that are for all."""
+        limits = replace(config.server.limits, in_flight=max(1, config.server.limits.in_flight // self.workers))
+        return replace(config, server=replace(config.server, limits=limits))
+
+
 class RunningServer:
     """A server that listens until `close`. `config`: the configuration in force."""
 
-    def __init__(self, config: Config, lasting: Lasting, load: Load, given: Mapping[Place, Sequence[socket.socket]]) -> None:
+    def __init__(self, config: Config, lasting: Lasting, load: Load, part: Part | None) -> None:
         self.config = config
         self._lasting = lasting
-        self._log = _open_log(config.server.log.requests)
+        self._part = part
+        self._log = self._open_log(config.server.log.requests)
         self._lost = 0
         self._closing: set[asyncio.Task[None]] = set()
         self._gateway = Gateway(serving(config, lasting), lasting.readiness, lasting.metrics, self._log)
         self._server = Server(self._gateway.handle, config.server.limits.headers)
-        self._admin = Admin(self, Keys(()))
-        self._admin_server = Server(self._admin.handle, config.server.limits.headers)
-        self._listeners = Listeners(self._server, given)
-        self._admin_listeners = Listeners(self._admin_server)
+        self._admin = AdminServer(self, config.server.limits.headers)
+        self._listeners = Listeners(self._server, part.sockets if part else None)
         self._reloader = Reloader(config, load, self.apply)
         self._reloading: asyncio.Task[None] | None = None
         lasting.metrics.watch(
@@ -65,7 +82,7 @@ class RunningServer:
     @property
     def admin_addresses(self) -> Sequence[tuple[str, int]]:
         """The same of the operator's."""
-        return self._admin_listeners.addresses
+        return self._admin.addresses
 
     @property
     def ready(self) -> bool:
@@ -76,9 +93,15 @@ class RunningServer:
         """The text of a scrape."""
         return await self._lasting.measure()
 
+    async def own_measure(self) -> bytes:
+        """The same of this process alone."""
+        return await self._lasting.metrics.render()
+
     async def listen(self) -> None:
-        """Opens the configured addresses, and follows its files. Raises CannotListen."""
+        """Opens the configured addresses, and follows its files (a worker's parent does that). Raises CannotListen."""
         await self._move(self.config)
+        if self._part is not None:
+            return
         self._reloading = asyncio.create_task(self._reloader.serve(lambda: self.config.server.watch))
 
     async def reload(self) -> Reloaded:
@@ -99,9 +122,10 @@ class RunningServer:
 
         Raises CannotListen, or OSError for the log, with everything as it was.
         """
+        config = config if self._part is None else self._part.share(config)
         old = self.config.server
         fresh = serving(config, self._lasting)
-        log = self._log if config.server.log.requests == old.log.requests else _open_log(config.server.log.requests)
+        log = self._log if config.server.log.requests == old.log.requests else self._open_log(config.server.log.requests)
         try:
             await self._move(config)
         except CannotListen:
@@ -110,7 +134,7 @@ class RunningServer:
             raise
         self._lasting.metrics.models = frozenset(model_names(config))
         self._gateway.serving = fresh
-        self._server.header_limit = self._admin_server.header_limit = config.server.limits.headers
+        self._server.header_limit = config.server.limits.headers
         logging.getLogger().setLevel(config.server.log.level.upper())
         self._write_to(log)
         self.config = config
@@ -125,24 +149,31 @@ class RunningServer:
         self._server.close_idle()
         await self._gateway.drain(self.config.server.drain if grace is None else grace)
         await self._server.shutdown(0.1)
-        self._admin_listeners.close()
-        await self._admin_server.shutdown(0.1)
+        await self._admin.close()
         await self._lasting.pool.close()
         self._write_to(None)
         await asyncio.gather(*self._closing)
 
     async def _move(self, config: Config) -> None:
         """Opens what is new, then closes what is gone."""
-        wanted, admin = places(config.server), admin_places(config.server.admin)
+        wanted = places(config.server)
         fresh = await self._listeners.open(wanted)
-        self._admin.keys = Keys(config.server.admin.keys if config.server.admin else ())
         try:
-            await self._admin_listeners.open(admin)
+            if self._part is None:
+                await self._admin.move(config.server.admin)
         except CannotListen:
             self._listeners.close(fresh)
             raise
         self._listeners.keep(wanted)
-        self._admin_listeners.keep(admin)
+
+    def _open_log(self, target: str) -> RequestLog | None:
+        """Raises OSError, whose text is a sentence, for a file that cannot be written."""
+        try:
+            return (
+                None if target == "off" else RequestLog(_DESCRIPTORS.get(target) or Path(target), self._part.lock if self._part else None)
+            )
+        except OSError as error:
+            raise OSError(f"cannot write the request log {target}: {error.strerror}") from error
 
     def _write_to(self, log: RequestLog | None) -> None:
         former, self._log = self._log, log
@@ -166,22 +197,18 @@ class RunningServer:
         await self.close(0.0)
 
 
-async def start(
-    config: Config,
-    load: Load | None = None,
-    *,
-    measure: Measure | None = None,
-    given: Mapping[Place, Sequence[socket.socket]] | None = None,
-) -> RunningServer:
-    """Serves `config` on its addresses. `load`: reads it again. `measure`: makes a scrape's text, where others are part of it.
+async def start(config: Config, load: Load | None = None, part: Part | None = None) -> RunningServer:
+    """Serves `config` on its addresses. `load`: reads it again; `part`: this is one of several workers.
 
-    `given`: sockets that are bound already. Raises OSError for an address or a log that cannot be had.
+    Raises OSError, whose text is a sentence, for an address or a log that cannot be had.
     """
+    config = config if part is None else part.share(config)
     metrics = Metrics(__version__)
     metrics.models = frozenset(model_names(config))
-    lasting = Lasting(load_client_dialect("openai"), metrics, measure or metrics.render, Pool(), Readiness(), Standings(), Gates())
+    measure, workers = (part.measure, part.workers) if part else (metrics.render, 1)
+    lasting = Lasting(load_client_dialect("openai"), metrics, measure, Pool(), Readiness(), Standings(), Gates(workers))
     observe(metrics, lasting.standings, lasting.gates)
-    running = RunningServer(config, lasting, load or _unchanged(config), given or {})
+    running = RunningServer(config, lasting, load or _unchanged(config), part)
     try:
         await running.listen()
     except OSError:
@@ -195,11 +222,3 @@ def _unchanged(config: Config) -> Load:
         return config
 
     return load
-
-
-def _open_log(target: str) -> RequestLog | None:
-    """Raises OSError, whose text is a sentence, for a file that cannot be written."""
-    try:
-        return None if target == "off" else RequestLog(_DESCRIPTORS.get(target) or Path(target))
-    except OSError as error:
-        raise OSError(f"cannot write the request log {target}: {error.strerror}") from error

@@ -18,8 +18,8 @@ SHOWN = 3
 _CONNECT = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "[::1]"}  # noqa: S104 - compared, not bound
 
 
-def banner(config: Config, addresses: Sequence[tuple[str, int]], stream: TextIO) -> str:
-    """The whole text. `addresses`: host and port of each listening socket; with none, clients use the Unix socket."""
+def banner(config: Config, addresses: Sequence[tuple[str, int]], admin: Sequence[tuple[str, int]], stream: TextIO) -> str:
+    """The whole text. Host and port of each listener: the clients' (with none, they use the Unix socket), the operator's."""
     base_url = _base_urls(config, addresses)
     keys = "one of the keys in the configuration" if config.keys else "any (no client keys are listed: only this machine is served)"
     lines = [
@@ -27,6 +27,7 @@ def banner(config: Config, addresses: Sequence[tuple[str, int]], stream: TextIO)
         "",
         *(f"  base_url  {paint(url, 'bold', stream)}" for url in base_url),
         f"  api_key   {keys}",
+        *(f"  admin     {url}" for url in _admin_urls(config, admin)),
         "",
         _indented(table(("PROVIDER", "STATE", "MODELS"), provider_rows(config), stream, STATE_COLOURS)),
         "",
@@ -74,11 +75,20 @@ def _example_model(routes: Sequence[Route]) -> str | None:
     return named.get("key") or named.get("demo") or named.get("ready")
 
 
+def _url(host: str, port: int) -> str:
+    shown = _CONNECT.get(host) or (f"[{host}]" if ":" in host else host)
+    return f"http://{shown}:{port}"
+
+
+def _admin_urls(config: Config, addresses: Sequence[tuple[str, int]]) -> list[str]:
+    urls = [_url(host, port) for host, port in addresses]
+    if config.server.admin is not None and config.server.admin.socket:
+        urls.append(f"unix:{config.server.admin.socket}")
+    return urls
+
+
 def _base_urls(config: Config, addresses: Sequence[tuple[str, int]]) -> list[str]:
-    urls = []
-    for host, port in addresses:
-        shown = _CONNECT.get(host) or (f"[{host}]" if ":" in host else host)
-        urls.append(f"http://{shown}:{port}/v1")
+    urls = [f"{_url(host, port)}/v1" for host, port in addresses]
     if config.server.socket:
         urls.append(f"unix:{config.server.socket}")
     return urls

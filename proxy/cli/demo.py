@@ -7,7 +7,7 @@ import asyncio
 import sys
 
 from proxy.cli.output import print_json, say, table
-from proxy.cli.signals import until_told
+from proxy.cli.signals import told_to_stop
 from proxy.demo import flavours, start_demos
 
 
@@ -27,10 +27,11 @@ def run(arguments: argparse.Namespace) -> int:
 
 async def _serve(names: list[str], arguments: argparse.Namespace) -> None:
     async with await start_demos(names, pace=arguments.pace, port=arguments.port) as demos:
+        told = told_to_stop()
         if arguments.json:
             print_json(demos.addresses)
         else:
             print(table(("FLAVOUR", "ADDRESS"), list(demos.addresses.items()), sys.stdout))
             say("A model whose name ends in -cut breaks off in the middle. Stop with Ctrl-C.", "dim")
         sys.stdout.flush()
-        await until_told()
+        await told.wait()

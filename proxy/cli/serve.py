@@ -8,20 +8,24 @@ import gc
 import importlib
 import importlib.util
 import os
+import resource
+import socket
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 
-from proxy.app import start
+from proxy.app import RunningServer, start
 from proxy.app.reload import gently
 from proxy.cli.banner import banner
 from proxy.cli.configuration import find, load_or_report
 from proxy.cli.output import say
-from proxy.cli.signals import until_told
+from proxy.cli.signals import told_to_stop
 from proxy.config import load
 from proxy.config.model import Config, Server
 from proxy.demo import start_demos
 from proxy.log import messages_to_stderr
+from proxy.workers import Inheritance, Supervisor, work, worker_count
 
 #: Allocations before the collector looks: an exchange makes no cycles, so there is little to find.
 GC_THRESHOLD = (50_000, 20, 100)
@@ -41,6 +45,9 @@ def run(arguments: argparse.Namespace) -> int:
         say(str(error), "red")
         return 2
     messages_to_stderr(config.server.log.level)
+    _take_all_descriptors()
+    if worker_count(config) > 1:
+        return asyncio.run(_supervise(config, arguments))
     with asyncio.Runner(loop_factory=_loop_factory(config.server)) as runner:
         return runner.run(_serve(config, arguments))
 
@@ -75,6 +82,7 @@ def _loop_factory(server: Server) -> Callable[[], asyncio.AbstractEventLoop] | N
 
 
 async def _serve(config: Config, arguments: argparse.Namespace) -> int:
+    """One process that does all."""
     async with await start_demos(_demos(config)) as demos:
 
         async def load() -> Config:
@@ -87,11 +95,8 @@ async def _serve(config: Config, arguments: argparse.Namespace) -> int:
         except OSError as error:
             say(str(error), "red")
             return 1
-        print(banner(config, server.addresses, sys.stderr), file=sys.stderr, flush=True)
         compiling = asyncio.create_task(_compile(config))
-        await until_told(server.reload_soon, server.reopen_log)
-        say(f"stopping: running answers have {server.config.server.drain:g} s")
-        await server.close()
+        await _until_told(server)
         await compiling
     return 0
 
@@ -100,6 +105,43 @@ async def _compile(config: Config) -> None:
     """So that the first request of each kind need not wait for it."""
     with gently():
         await asyncio.to_thread(config.compile)
+
+
+async def _supervise(config: Config, arguments: argparse.Namespace) -> int:
+    """The parent of several. It starts no thread, and nobody but the operator waits while it loads."""
+    async with await start_demos(_demos(config)) as demos:
+
+        async def load() -> Config:
+            fresh = _load(arguments)
+            await demos.start(_demos(fresh))
+            return fresh.with_demos(demos.ports)
+
+        async def load_again(ports: Mapping[str, int]) -> Config:
+            return (await asyncio.to_thread(_load, arguments)).with_demos(ports)
+
+        def run(config: Config, inheritance: Inheritance, channel: socket.socket) -> int:
+            inheritance.enter(channel)
+            with asyncio.Runner(loop_factory=_loop_factory(config.server)) as runner:
+                return runner.run(work(config, inheritance, channel, load_again))
+
+        config.compile()  # once for all workers
+        supervisor = Supervisor(config.with_demos(demos.ports), load, run)
+        try:
+            await supervisor.start()
+        except OSError as error:
+            say(str(error), "red")
+            await supervisor.close(0.0)
+            return 1
+        await _until_told(supervisor)
+    return 0
+
+
+async def _until_told(server: RunningServer | Supervisor) -> None:
+    told = told_to_stop(server.reload_soon, server.reopen_log)
+    print(banner(server.config, server.addresses, server.admin_addresses, sys.stderr), file=sys.stderr, flush=True)
+    await told.wait()
+    say(f"stopping: running answers have {server.config.server.drain:g} s")
+    await server.close()
 
 
 def _load(arguments: argparse.Namespace) -> Config:
@@ -111,3 +153,10 @@ def _load(arguments: argparse.Namespace) -> Config:
 
 def _demos(config: Config) -> list[str]:
     return sorted({provider.demo for provider in config.providers.values() if provider.demo})
+
+
+def _take_all_descriptors() -> None:
+    """As many as the system lets this process have: the usual 1024 are for programs that still call select()."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(OSError, ValueError):  # some systems name a bound that they do not keep
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

@@ -12,10 +12,10 @@ from collections.abc import Callable
 _ENDING = (signal.SIGTERM, signal.SIGINT)
 
 
-async def until_told(reload: Callable[[], None] | None = None, reopen: Callable[[], None] | None = None) -> None:
-    """Returns at the first SIGTERM or SIGINT. A second one ends the process at once.
+def told_to_stop(reload: Callable[[], None] | None = None, reopen: Callable[[], None] | None = None) -> asyncio.Event:
+    """Listens from now on. The event is set at the first SIGTERM or SIGINT; a second one ends the process at once.
 
-    Until then SIGHUP calls `reload`, unless it is the terminal that hung up: that ends, too. SIGUSR1 calls `reopen`.
+    SIGHUP calls `reload`, unless it is the terminal that hung up: that ends, too. SIGUSR1 calls `reopen`.
     """
     told = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -39,4 +39,4 @@ async def until_told(reload: Callable[[], None] | None = None, reopen: Callable[
         loop.add_signal_handler(signal.SIGHUP, hang_up)
     if reopen is not None:
         loop.add_signal_handler(signal.SIGUSR1, reopen)
-    await told.wait()
+    return told

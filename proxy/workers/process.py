@@ -1,0 +1,130 @@
+"""One worker as its parent sees it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from time import monotonic
+
+from proxy.workers.channel import Channel
+from proxy.workers.summing import Families, parse
+
+logger = logging.getLogger(__name__)
+
+#: Seconds that a process which has closed its channel has to be gone.
+_LAST_BREATH = 2.0
+
+_ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
+
+
+class Process:
+    """A worker. `ready`: it serves; `failure`: why it could not; `measured`: its metrics, as it last told them."""
+
+    def __init__(self, pid: int, measure: Callable[[], Awaitable[bytes]]) -> None:
+        self.pid = pid
+        self.channel = Channel(self._answer)
+        self.ready = asyncio.Event()
+        self.failure = ""
+        self.measured: Families = {}
+        self._born = monotonic()
+        self._measure = measure
+        self._ended = asyncio.Event()
+        self._telling: set[asyncio.Task[None]] = set()
+
+    def age(self) -> float:
+        """Seconds since it was born."""
+        return monotonic() - self._born
+
+    async def settled(self) -> None:
+        """Returns when it serves, or is gone."""
+        either = [asyncio.create_task(event.wait()) for event in (self.ready, self.channel.closed)]
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        for task in either:
+            task.cancel()
+
+    def tell(self, name: str, body: bytes = b"") -> None:
+        """Says something whose answer nobody waits for."""
+        task = asyncio.create_task(self._tell(name, body))
+        self._telling.add(task)
+        task.add_done_callback(self._telling.discard)
+
+    async def measure(self, seconds: float) -> None:
+        """Asks for its metrics."""
+        with suppress(TimeoutError, ConnectionError):
+            async with asyncio.timeout(seconds):
+                self.measured = parse((await self.channel.ask("measure")).decode())
+
+    async def end(self, seconds: float) -> None:
+        """Returns when it is gone, killed if need be."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._ended.wait()
+                return
+        logger.error("the worker %d does not end and is killed", self.pid)
+        os.kill(self.pid, signal.SIGKILL)
+        await self._ended.wait()
+
+    async def reaped(self) -> str:
+        """Takes note of the end of a process that has closed its channel. Returns how it ended."""
+        deadline = monotonic() + _LAST_BREATH
+        while True:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)  # noqa: ASYNC222 - it does not wait
+            if pid:
+                break
+            if monotonic() > deadline:
+                os.kill(self.pid, signal.SIGKILL)
+            await asyncio.sleep(0.01)
+        self._ended.set()
+        code = os.waitstatus_to_exitcode(status)
+        return signal.Signals(-code).name if code < 0 else f"exit code {code}"
+
+    async def _tell(self, name: str, body: bytes) -> None:
+        with suppress(ConnectionError):
+            await self.channel.ask(name, body)
+
+    async def _answer(self, name: str, body: bytes) -> bytes:
+        if name == "sum":
+            return await self._measure()
+        if name == "farewell":
+            self.measured = parse(body.decode())
+        elif name == "failed":
+            self.failure = body.decode()
+        elif name == "ready":
+            self.ready.set()
+        return b""
+
+
+async def fork(run: Callable[[socket.socket], int], measure: Callable[[], Awaitable[bytes]]) -> Process:
+    """A new worker, in which `run` gets its end of the channel and returns the exit code. `measure`: all workers' metrics, for its page."""
+    loop = asyncio.get_running_loop()
+    ours, theirs = socket.socketpair()
+    born: asyncio.Future[int] = loop.create_future()
+    # Not in a task: a worker's own event loop must find none running.
+    loop.call_soon(lambda: born.set_result(_fork(run, theirs)))
+    process = Process(await born, measure)
+    theirs.close()
+    await process.channel.open(ours)
+    return process
+
+
+def _fork(run: Callable[[socket.socket], int], channel: socket.socket) -> int:
+    sys.stdout.flush()
+    sys.stderr.flush()
+    signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
+    pid = os.fork()
+    if not pid:
+        code = 1
+        try:
+            code = run(channel)
+        except BaseException:
+            logger.exception("a worker failed")
+        finally:
+            os._exit(code)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
+    return pid
