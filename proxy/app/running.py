@@ -117,6 +117,9 @@ class RunningServer:
         if self._log is not None:
             self._log.reopen()
 
+    def kill(self) -> None:
+        """Nothing here outlives the process."""
+
     async def apply(self, config: Config) -> tuple[str, ...]:
         """Puts a configuration in force: for requests that come from now on. Returns the settings that need a restart.
 

@@ -137,7 +137,7 @@ async def _supervise(config: Config, arguments: argparse.Namespace) -> int:
 
 
 async def _until_told(server: RunningServer | Supervisor) -> None:
-    told = told_to_stop(server.reload_soon, server.reopen_log)
+    told = told_to_stop(server)
     print(banner(server.config, server.addresses, server.admin_addresses, sys.stderr), file=sys.stderr, flush=True)
     await told.wait()
     say(f"stopping: running answers have {server.config.server.drain:g} s")

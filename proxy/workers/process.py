@@ -67,8 +67,12 @@ class Process:
                 await self._ended.wait()
                 return
         logger.error("the worker %d does not end and is killed", self.pid)
-        os.kill(self.pid, signal.SIGKILL)
+        self.kill()
         await self._ended.wait()
+
+    def kill(self) -> None:
+        """Ends it at once. Only for one that is not reaped yet: its number may be another's afterwards."""
+        os.kill(self.pid, signal.SIGKILL)
 
     async def reaped(self) -> str:
         """Takes note of the end of a process that has closed its channel. Returns how it ended."""
@@ -78,7 +82,7 @@ class Process:
             if pid:
                 break
             if monotonic() > deadline:
-                os.kill(self.pid, signal.SIGKILL)
+                self.kill()
             await asyncio.sleep(0.01)
         self._ended.set()
         code = os.waitstatus_to_exitcode(status)

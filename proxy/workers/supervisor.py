@@ -132,6 +132,11 @@ class Supervisor:
         for worker in self._living:
             worker.tell("reopen")
 
+    def kill(self) -> None:
+        """Ends all workers at once."""
+        for worker in self._living:
+            worker.kill()
+
     async def apply(self, config: Config) -> tuple[str, ...]:
         """Puts a configuration in force: in the running workers, or in new ones, one after another, where a running one cannot follow.
 

@@ -50,7 +50,7 @@ class Inheritance:
 
 
 async def work(config: Config, inheritance: Inheritance, channel: socket.socket, load: LoadAgain) -> int:
-    """Serves until it is told to stop, or until the parent is gone. Returns the exit code: 1 when it could not start, or was cut short."""
+    """Serves until it is told to stop, or until the parent is gone. Returns the exit code: 1 when it could not start."""
     worker = _Worker(config, load)
     await worker.channel.open(channel)
     try:
@@ -63,13 +63,9 @@ async def work(config: Config, inheritance: Inheritance, channel: socket.socket,
     orphaned.add_done_callback(lambda _: worker.stop.set())
     await worker.channel.ask("ready")
     await worker.stop.wait()
-    closing = asyncio.create_task(worker.server.close(worker.grace))
+    await worker.server.close(worker.grace)
     if orphaned.done():  # the parent died; what it had promised is kept
-        await closing
         return 0
-    await asyncio.wait((closing, orphaned), return_when=asyncio.FIRST_COMPLETED)
-    if not closing.done():  # it was told to stop at once
-        return 1
     await worker.channel.ask("farewell", await worker.server.own_measure())
     orphaned.cancel()
     return 0
