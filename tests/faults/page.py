@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.docs.compatibility import ROOT
-from tests.faults import before_events, before_headers, elsewhere, oddities, routing, streams, whole_bodies
+from tests.faults import before_events, before_headers, clients, elsewhere, oddities, request_bodies, routing, streams, whole_bodies
 from tests.faults.promise import Case, Row, Section
 
 PAGE = ROOT / "docs" / "faults.md"
@@ -15,6 +15,10 @@ SECTIONS: tuple[Section, ...] = (
     streams.SECTION,
     oddities.SECTION,
     elsewhere.SECTION,
+    clients.LEAVING_SECTION,
+    clients.SLOW_SECTION,
+    clients.HTTP_SECTION,
+    request_bodies.SECTION,
     routing.SECTION,
 )
 
