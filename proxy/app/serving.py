@@ -14,6 +14,7 @@ from proxy.app.urls import Endpoint, Urls
 from proxy.config.model import Config
 from proxy.exchange.body import BodyLimits
 from proxy.exchange.gate import Gates
+from proxy.exchange.held import Memory
 from proxy.exchange.operation import ClientDialect, Operation
 from proxy.exchange.rooms import Rooms
 from proxy.exchange.scrub import Scrubber, secrets_of
@@ -34,6 +35,7 @@ class Lasting:
     readiness: Readiness
     standings: Standings
     gates: Gates
+    memory: Memory
 
 
 @dataclass(frozen=True, slots=True, weakref_slot=True)
@@ -63,6 +65,7 @@ def serving(config: Config, lasting: Lasting) -> Serving:
         router=router,
         pool=lasting.pool,
         scrubber=Scrubber(secret for provider in config.providers.values() for secret in secrets_of(provider, config.routes)),
+        memory=lasting.memory,
         own_key=keys.own,
     )
     endpoints: list[Endpoint[Operation | Page]] = [Endpoint("GET", page.path, page) for page in pages]

@@ -21,6 +21,11 @@ class Decoder(Protocol):
         """True when an unfinished event is held."""
         ...
 
+    @property
+    def size(self) -> int:
+        """Bytes held of an unfinished event."""
+        ...
+
     def feed(self, data: bytes) -> list[Event]:
         """The events that `data` completes. Raises CodecError."""
         ...

@@ -20,6 +20,11 @@ class NdjsonDecoder:
         """True when an unfinished line is held."""
         return bool(self._splitter.held.strip(_BLANK))
 
+    @property
+    def size(self) -> int:
+        """Bytes held of an unfinished line."""
+        return len(self._splitter.held)
+
     def feed(self, data: bytes) -> list[tuple[str, bytes]]:
         """The lines that `data` completes, as ("", line). Raises CodecError for a line over the limit."""
         return [("", text) for line in self._splitter.feed(data).split(b"\n") if (text := line.strip(_BLANK))]

@@ -40,6 +40,11 @@ class SseDecoder:
         """True when an unfinished event is held (comments and blank lines are none)."""
         return any(line and not line.startswith(b":") for line in self._splitter.held.split(b"\n"))
 
+    @property
+    def size(self) -> int:
+        """Bytes held of an unfinished event."""
+        return len(self._splitter.held)
+
     def feed(self, data: bytes) -> list[Event]:
         """The events that `data` completes, as (name or "", data). Raises CodecError for an event over the limit."""
         if self._start is not None:

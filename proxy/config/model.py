@@ -36,7 +36,8 @@ class Limits:
 
     body: int = 32 * 2**20  # a client's request
     headers: int = 64 * 2**10  # of a request, all together
-    answer: int = 64 * 2**20  # an upstream's answer that is read whole
+    answer: int = 32 * 2**20  # an upstream's answer that is read whole; images and embeddings may have twice as much
+    answers: int = 64 * 2**20  # what all large answers may hold at once, in one process
     event: int = 16 * 2**20  # one event of an upstream's stream
     in_flight: int = 1024  # requests in work at once, in all workers together
 

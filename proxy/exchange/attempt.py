@@ -21,6 +21,7 @@ from proxy.codecs.members import Members, MembersError
 from proxy.errors import ClientError, ExchangeError, UpstreamError
 from proxy.exchange.answer import EVENT_STREAM, JSON
 from proxy.exchange.faults import failed_inside, refused
+from proxy.exchange.held import crowded
 from proxy.exchange.inflate import Inflater
 from proxy.exchange.lanes import MISFIT, Lane, Passed, Translated
 from proxy.exchange.relay import ByteRelay, EventRelay, Relay
@@ -143,16 +144,20 @@ class Attempt:
     # ── whole answers ──
 
     async def _whole(self, call: Call) -> None:
-        limit = self._exchange.rooms.server.limits.answer
+        operation = self._exchange.operation
+        limit = self._exchange.rooms.server.limits.answer * (2 if operation.large else 1)
         body = call.body(limit)
         if body is None:
             if int(call.headers.get(b"content-length", b"0")) > limit:
                 raise UpstreamError(f"The upstream answered with more than {limit} bytes.", kind="protocol")
-            body = await call.read(limit, self._target.pace.idle or NEVER)
+            body = await call.read(limit, self._target.pace.idle or NEVER, self._exchange.held.resize)
         self.answered = monotonic()
         body = decode_body(call.headers, body, limit)
+        self._exchange.held.resize(len(body))
+        mapping = self._target.operation.response
+        if (mapping is not None or not operation.large) and crowded(body):
+            raise UpstreamError("The upstream's answer is made of too many parts.", kind="invalid")
         try:
-            mapping = self._target.operation.response
             body = self._passed(body) if mapping is None else self._translated(body, mapping)
         except ValueError as error:
             raise UpstreamError(f"The upstream's answer cannot be read: {error}.", kind="invalid") from None
@@ -208,7 +213,7 @@ class Attempt:
         relay = EventRelay(call, self._exchange.answer, self._target.pace, lane, EVENT_STREAM + self._head)
         inflate = Inflater(coding, limits.event) if coding not in (None, b"", b"identity") else None
         decoder = DECODERS[lane.stream.mapping.decode](limits.event)
-        relay.prepare(decoder, limits.answer, single=self._exchange.asked.single, inflate=inflate)
+        relay.prepare(decoder, self._exchange.held, single=self._exchange.asked.single, inflate=inflate)
         try:
             await self._carry(relay)
         finally:

@@ -19,6 +19,7 @@ from proxy.exchange.answer import Answer
 from proxy.exchange.attempt import Attempt
 from proxy.exchange.client import ClientRequest
 from proxy.exchange.heartbeat import Heartbeat
+from proxy.exchange.held import Held
 from proxy.exchange.operation import Operation
 from proxy.exchange.recovery import Recovery
 from proxy.exchange.request import BareRequest, Request, read_arrived, read_request
@@ -72,6 +73,7 @@ class Exchange:
         "answer",
         "asked",
         "connection",
+        "held",
         "identifier",
         "operation",
         "query",
@@ -90,6 +92,7 @@ class Exchange:
         self.asked: Request = BareRequest()
         self.series: Series | None = None
         self.tried = b""
+        self.held = Held(rooms.memory, rooms.server.limits.answers)
         self.request = request
         self._trace = b""
         self._attempt: Asking | None = None
@@ -227,6 +230,9 @@ class Exchange:
                 await attempt.run()
             else:
                 await _in_time(attempt, target.timeouts.total)
+        except ExchangeError as error:
+            error.__traceback__ = error.__context__ = None  # their frames hold the answer; nobody reads them
+            raise
         finally:
             target.standing.target.load -= 1
             if gate is not None:
@@ -254,6 +260,7 @@ class Exchange:
     def account(self) -> None:
         """Completes the record. Called once, when the answer has left or the client has."""
         record, attempt = self.record, self._attempt
+        self.held.resize(0)
         self._attempt = None  # it knows us: together they would stay until the garbage collector comes
         record.end = monotonic()
         record.status = 499 if record.client_gone else self.answer.status

@@ -27,6 +27,7 @@ class Operation:
     stream: bool = False
     answer: AnswerKind = "json"
     tokens: bool = False
+    large: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from proxy.codecs import Decoder
 from proxy.errors import ExchangeError, GatewayError, UpstreamError
 from proxy.exchange.answer import Answer
 from proxy.exchange.faults import reported
+from proxy.exchange.held import FREE, Held
 from proxy.exchange.lanes import MISFIT, Lane
 from proxy.exchange.pace import Pace
 from proxy.mapping.stream import StreamFault
@@ -25,6 +26,8 @@ logger = logging.getLogger(__name__)
 
 #: Seconds for the end marker once every choice has finished. Some hosts never send it, and some never close.
 FINISH_GRACE = 10.0
+#: Bytes of a document that came instead of a stream: enough for an error to say what it is.
+DOCUMENT = 2**20
 
 
 class Relay:
@@ -158,9 +161,10 @@ class EventRelay(Relay):
         "_finishing",
         "_gathered",
         "_head",
+        "_held_back",
         "_inflate",
         "_lane",
-        "_limit",
+        "_large",
         "_single",
         "_sniff",
         "_stream",
@@ -178,13 +182,14 @@ class EventRelay(Relay):
         self.document: bytes | None = None
         self.events = 0
 
-    def prepare(self, decoder: Decoder, limit: int, *, single: bool, inflate: Callable[[bytes], bytes] | None = None) -> None:
-        """How to read the stream. `limit`: bytes of a document that came instead of it. `single`: the client wants one choice.
+    def prepare(self, decoder: Decoder, held: Held, *, single: bool, inflate: Callable[[bytes], bytes] | None = None) -> None:
+        """How to read the stream. `held`: where an unfinished event counts. `single`: the client wants one choice.
 
         `inflate` undoes a content coding.
         """
         self._decoder = decoder
-        self._limit = limit
+        self._held_back = held
+        self._large = False
         self._single = single
         self._inflate = inflate
         self._sniff = self._stream.mapping.decode == "sse"
@@ -227,6 +232,8 @@ class EventRelay(Relay):
 
     def _read(self, piece: bytes) -> None:
         events = self._decoder.feed(piece)
+        if not events or self._large:
+            self._count(self._decoder.size)
         if not events:
             return
         self.events += len(events)
@@ -249,6 +256,12 @@ class EventRelay(Relay):
                 self._arm(self._patience)
         elif self.first_at and not self._finishing:
             self._watch.touch()
+
+    def _count(self, size: int) -> None:
+        """An event is not whole yet; a large one takes of the share that all large answers have."""
+        if size > FREE or self._large:
+            self._held_back.resize(size)
+            self._large = size > FREE
 
     def _begin(self, output: bytes) -> None:
         self.first_at = monotonic()
@@ -284,7 +297,7 @@ class EventRelay(Relay):
         """Finds out whether this is a stream at all by its first byte that is no space."""
         if self._gathered:
             self._gathered += piece
-            if len(self._gathered) > self._limit:
+            if len(self._gathered) > DOCUMENT:
                 raise UpstreamError("The upstream answered with a document that is too large instead of a stream.", kind="invalid")
             return b""
         start = piece.lstrip(b" \t\r\n\xef\xbb\xbf")[:1]

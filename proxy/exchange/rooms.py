@@ -9,6 +9,7 @@ from multidict import CIMultiDictProxy
 
 from proxy.config.model import Server
 from proxy.exchange.body import BodyLimits
+from proxy.exchange.held import Memory
 from proxy.exchange.scrub import Scrubber
 from proxy.exchange.target import TargetCall
 from proxy.routing import Router
@@ -17,7 +18,7 @@ from proxy.upstream import Pool
 
 @dataclass(frozen=True, slots=True)
 class Rooms:
-    """The decisions (`router`), the way out (`pool`), and the bounds.
+    """The decisions (`router`), the way out (`pool`), and the bounds. `memory`: what large answers share.
 
     `own_key` finds a client's own key for an upstream among its headers.
     """
@@ -27,4 +28,5 @@ class Rooms:
     router: Router[TargetCall]
     pool: Pool
     scrubber: Scrubber
+    memory: Memory
     own_key: Callable[[CIMultiDictProxy[str]], str | None]

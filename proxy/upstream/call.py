@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import TYPE_CHECKING, Protocol
 
-from ..errors import UpstreamError
+from ..errors import ExchangeError, UpstreamError
 from .answer import AnswerReader
 from .connection import Connection
 from .origin import Origin
@@ -51,6 +51,7 @@ class Call:
         "_connect",
         "_connection",
         "_error",
+        "_grown",
         "_idle",
         "_loop",
         "_message",
@@ -58,6 +59,7 @@ class Call:
         "_origin",
         "_paused",
         "_pool",
+        "_refused",
         "_sink",
         "_waiter",
         "headers",
@@ -78,8 +80,10 @@ class Call:
         self._backlog: list[bytes] = []
         self._backlog_size = 0
         self._capacity = BACKLOG
+        self._grown: Callable[[int], None] | None = None
         self._idle = 0.0
         self._paused = False
+        self._refused: ExchangeError | None = None
         self._complete = False
         self._error: UpstreamError | None = None
         self.status = 0
@@ -162,22 +166,29 @@ class Call:
         """The whole body, if it has come already and has at most `limit` bytes; else it is to be read."""
         return b"".join(self._backlog) if self._complete and self._backlog_size <= limit else None
 
-    async def read(self, limit: int, idle: float) -> bytes:
+    async def read(self, limit: int, idle: float, grown: Callable[[int], None] | None = None) -> bytes:
         """The whole body, at most `limit` bytes, with at most `idle` seconds between its pieces; after `head`.
 
+        `grown` is told how many bytes there are as they come; what it raises, this raises.
         Raises UpstreamError: truncated, timeout, protocol (malformed or too large); the connection is closed then.
         """
         self._idle = idle
+        self._grown = grown
         self._capacity = limit
         if not self._paused:
             self.resume()
-        while not self._complete and self._error is None and self._backlog_size <= limit:
+        while not self._complete and self._error is None and self._refused is None and self._backlog_size <= limit:
             await self._wait(self._loop.time() + idle)
+        if self._refused is not None:
+            raise self._refused
         if self._backlog_size > limit:
             self._fail(UpstreamError(f"The upstream answered with more than {limit} bytes.", kind="protocol"))
         if self._error is not None:
+            self._backlog.clear()
             raise self._error
-        return b"".join(self._backlog)
+        body = b"".join(self._backlog)
+        self._backlog.clear()
+        return body
 
     def pipe(self, sink: Sink) -> None:
         """From now on the body goes to `sink`; what came before goes first, from inside this call. At most once, after `head`.
@@ -278,6 +289,13 @@ class Call:
 
     def _go_on(self) -> None:
         """The body is being read and has more to come: its reader sleeps on, with a new deadline."""
+        if self._grown is not None:
+            try:
+                self._grown(self._backlog_size)
+            except ExchangeError as error:
+                self._refused = error
+                self._hold()
+                return
         if self._connection is not None:
             self._connection.watch.arm_at(self._loop.time() + self._idle)
 

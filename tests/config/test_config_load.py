@@ -25,7 +25,9 @@ def test_a_small_file_has_all_defaults(loaded: Loaded) -> None:
     config = loaded("")
     server = config.server
     assert (server.hosts, server.port, server.socket, server.heartbeat, server.drain) == (("127.0.0.1",), 8787, None, None, 30.0)
-    assert server.limits == Limits(body=32 * 2**20, headers=64 * 2**10, answer=64 * 2**20, event=16 * 2**20, in_flight=1024)
+    assert server.limits == Limits(
+        body=32 * 2**20, headers=64 * 2**10, answer=32 * 2**20, answers=64 * 2**20, event=16 * 2**20, in_flight=1024
+    )
     assert server.log == Log("info", "stdout")
     assert provider(config).timeouts == Timeouts(5, 300, 120, 60, None)
     assert provider(config).credential.kind == "none"
@@ -80,7 +82,7 @@ server:
     assert (server.hosts, server.port, server.socket) == (("::1", "127.0.0.1"), 9000, "/run/x.sock")
     assert server.trusted_proxies == (ip_network("10.0.0.0/8"), ip_network("::1/128"))
     assert (server.cors, server.heartbeat, server.drain, server.event_loop) == (("https://chat.example.com", "*"), 15, 0, "asyncio")
-    assert server.limits == Limits(2**30, 100, 5, 2048, 7)
+    assert server.limits == Limits(body=2**30, headers=100, answer=5, event=2048, in_flight=7)
     assert server.log == Log("debug", "off")
     (key,) = config.keys
     assert (key.name, key.sha256.hex()[:8]) == ("alice", "2c26b46b")

@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from tests.faults.promise import WHOLE, Answered, AsItCame, Case, Section, Status, Try
+from tests.faults.promise import WHOLE, Answered, AsItCame, Case, Row, Section, Status, Try
 from tests.faults.wires import Wire, document
 from tests.upstream.scripted import CHUNKED_HEAD, Step, chunked, drip, hang, reset
 
@@ -73,6 +73,9 @@ COMPLETION = b'{"id":"c1","object":"chat.completion","created":1,"model":"gpt","
 UNREAD = b'{"id":"c1","model":"gpt","choices":[],"x":%b}'
 PAGE = b"<!doctype html><html><title>Log in</title></html>"
 LARGE = 2**18  # twice the limit here
+
+#: Larger than the limit of these tests; it has its own.
+CROWDED = b'{"x":[' + b"[]," * 2**19 + b"0]}"
 
 SECTION = Section(
     "whole_bodies",
@@ -207,6 +210,33 @@ SECTION = Section(
         Case("gzip-lie", "JSON that says it is gzip", lambda wire: [wire.document(b"200 OK", GZIP)], INVALID, "protocol", WHOLE),
         Case("gzip-twice", "gzip in gzip", gzipped(gzip.compress, b"content-encoding: gzip, gzip"), INVALID, "protocol", WHOLE),
         Case("brotli", "a coding that is not known", gzipped(coding=b"content-encoding: br"), INVALID, "protocol", WHOLE),
+        Row(
+            "32 of the worst at once: gzip of 600 MB, endless bodies and events, 30 MB of text or of empty lists, bodies held back",
+            "502, 503 or 504, and the good ones are served; the process grows by less than 200 MB",
+            "their lines",
+            "tests/faults/test_memory.py::test_thirty_two_of_the_worst",
+        ),
+        Row(
+            "a large answer while others hold all of `limits.answers`",
+            "503 `overloaded`, with Retry-After; small ones are served",
+            "`blame: gateway`",
+            "tests/exchange/test_held.py::test_a_whole_answer_that_finds_no_room",
+        ),
+        Row(
+            "a large event of a stream while others hold all of `limits.answers`",
+            "an error event `overloaded`, the connection cut",
+            "`blame: gateway`",
+            "tests/exchange/test_held.py::test_an_event_that_finds_no_room",
+        ),
+        Case(
+            "crowd",
+            "more than a megabyte of JSON, made of half a million values and more",
+            [document(CROWDED)],
+            INVALID,
+            "invalid",
+            WHOLE,
+            changes={"server": {"limits": {"answer": 2**22}}},
+        ),
         Case(
             "bomb",
             "gzip of much more than `limits.answer`",
