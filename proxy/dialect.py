@@ -145,7 +145,7 @@ def compile_dialect(spec: Mapping[str, Any], *, operations: Container[str] | Non
     faults = Faults()
     pieces = read_pieces(spec, faults)
     auth = spec.get("auth", {"header": "authorization", "prefix": "Bearer "})
-    errors = compile_errors(spec.get("errors", {}), pieces)
+    errors = compile_errors(spec.get("errors", {}), pieces, later=later)
     parts = {str(name): part for name, part in spec.get("operations", {}).items() if operations is None or name in operations}
     compiled = Operations(parts, partial(_operation, errors, pieces))
     if not later:

@@ -192,7 +192,7 @@ class Shelf:
     def _document(self, path: Path, operation: str) -> Document:
         document = read(path)
         self.files.append(path)
-        if not document.faults:
+        if not document.faults and not document.shipped:  # what comes with Samewire is judged by its tests
             whole = {"dialect": "x", "operations": {operation: document.value}} if operation else document.value
             depth = 2 if operation else 0
             faults = [replace(fault, path=fault.path[depth:]) for fault in schema.check(whole, "dialect")]

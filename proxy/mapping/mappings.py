@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -17,7 +18,7 @@ from proxy.mapping.code import Env, Node, Pieces, Value, names
 from proxy.mapping.completion import settle, told_its_end
 from proxy.mapping.context import Context
 from proxy.mapping.documents import decode
-from proxy.mapping.failures import ErrorMapping
+from proxy.mapping.failures import ErrorMapping, Later
 from proxy.mapping.rewrites import Rewrites
 from proxy.mapping.typed import decoder
 
@@ -242,20 +243,33 @@ def compile_peek(usage: Any, errors: ErrorMapping, path: SpecPath, pieces: Piece
     return Peek(reader, build(True) if reader is not None else None, plain)
 
 
-def compile_errors(spec: Mapping[str, Any], pieces: Pieces) -> ErrorMapping:
-    """The `errors:` part of a dialect."""
-    path: SpecPath = ("errors",)
-    root = Value("document", absent=False, kind="")
-    env = Env(root, root, names())
-    source = Rewrites(pieces)
-    source.lasting = dict(env.names)
+def compile_errors(spec: Mapping[str, Any], pieces: Pieces, *, later: bool = False) -> ErrorMapping:
+    """The `errors:` part of a dialect. `later`: each function is compiled at its first use."""
+    statuses = {int(theirs): int(ours) for theirs, ours in spec.get("status", {}).items()}
+    failed, read = (partial(build, spec, ("errors",), pieces) for build in (_failed, _read))
+    if later:
+        return ErrorMapping(spec.get("when"), Later(failed), Later(read), statuses)
+    return ErrorMapping(spec.get("when"), failed(), read(), statuses)
+
+
+def _failed(spec: Mapping[str, Any], path: SpecPath, pieces: Pieces) -> Callable[..., Any]:
+    source, env = _of_errors(pieces)
     source.line(f"return bool({source.decide(spec['when'], (*path, 'when'), env).code})" if "when" in spec else "return False")
-    failed = source.function("failed", "document, context")
-    source = Rewrites(pieces)
+    return source.function("failed", "document, context")
+
+
+def _read(spec: Mapping[str, Any], path: SpecPath, pieces: Pieces) -> Callable[..., Any]:
+    source, env = _of_errors(pieces)
     report = source.template(spec.get("body", {}), (*path, "body"), env)
     report_name = source.assign(f"dict({report.code} or {{}})")
     if "retry_after" in spec:
         source.line(f"{report_name}['retry_after'] = {source.template(spec['retry_after'], (*path, 'retry_after'), env).code}")
     source.line(f"return {report_name}")
-    statuses = {int(theirs): int(ours) for theirs, ours in spec.get("status", {}).items()}
-    return ErrorMapping(spec.get("when"), failed, source.function("read", "document, context"), statuses)
+    return source.function("read", "document, context")
+
+
+def _of_errors(pieces: Pieces) -> tuple[Rewrites, Env]:
+    source, root = Rewrites(pieces), Value("document", absent=False, kind="")
+    env = Env(root, root, names())
+    source.lasting = dict(env.names)
+    return source, env
