@@ -83,7 +83,7 @@ class ExchangeError(SamewireError):
     What names a host, or comes from the system or a library, is a detail.
 
     `reason`: a word of `proxy.config.policy.REASONS` where more is known than kind and status tell, or where another target may
-    do what this one cannot.
+    do what this one cannot. `extra`: what else an upstream said, for the envelope.
     """
 
     message: str
@@ -94,6 +94,7 @@ class ExchangeError(SamewireError):
     headers: Mapping[str, str] = field(default_factory=dict)
     detail: str = ""
     reason: str = ""
+    extra: Mapping[str, Any] = field(default_factory=dict)
 
     blame: ClassVar[Blame] = "gateway"
 
@@ -108,6 +109,7 @@ class ExchangeError(SamewireError):
                 "type": self.type,
                 "param": self.param,
                 "code": self.code,
+                **self.extra,
             }
         }
 

@@ -14,6 +14,8 @@ from proxy.mapping.context import Context
 from proxy.mapping.documents import decode
 from proxy.mapping.failures import ErrorMapping
 
+#: Bytes that an upstream may add to an error.
+_EXTRA_LIMIT = 8192
 #: OpenAI's error types by status, for upstreams that name none.
 _TYPES = {
     400: "invalid_request_error",
@@ -30,7 +32,8 @@ _TYPES = {
 def reported(
     report: Mapping[str, Any], *, status: int = 502, headers: Mapping[str, str] | None = None, kind: str = "stream"
 ) -> UpstreamError:
-    """A failure as a dialect's rules read it: message, type, code, param, status, reason, retry_after, as far as they are told.
+    """A failure as a dialect's rules read it: message, type, code, param, status, reason, extra, retry_after, as far as they
+    are told.
 
     One that names its status is as good as an answer with that status.
     """
@@ -51,6 +54,7 @@ def reported(
         headers=headers,
         kind=kind,
         reason=_text(report.get("reason")),
+        extra=_extra(report.get("extra")),
     )
 
 
@@ -71,6 +75,14 @@ def failed_inside(body: bytes, errors: ErrorMapping, context: Context) -> Upstre
     """An error inside an answer with status 200."""
     report = errors.read(decode(body), context)
     return reported(report, kind="status")
+
+
+def _extra(members: Any) -> dict[str, Any]:
+    """What the envelope has no names of its own for, unless it is too much of it."""
+    if not isinstance(members, dict):
+        return {}
+    found = {name: value for name, value in members.items() if name not in ("message", "type", "param", "code")}
+    return found if len(msgspec.json.encode(found)) <= _EXTRA_LIMIT else {}
 
 
 def _text(value: Any) -> str:

@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterable, Iterator
 from urllib.parse import parse_qsl
 
+import msgspec
+
 from proxy.config.model import Provider, Route
 from proxy.errors import ExchangeError
 
@@ -51,6 +53,8 @@ class Scrubber:
         error.type = _cut(self.text(error.type, *more))
         error.code = _cut(self.text(error.code, *more)) if error.code else error.code
         error.param = _cut(self.text(error.param, *more)) if error.param else error.param
+        if error.extra:
+            error.extra = msgspec.json.decode(self.text(msgspec.json.encode(error.extra).decode(), *more))
         error.headers = {name: self.text(value, *more) for name, value in error.headers.items()}
 
     def text(self, text: str, *more: str) -> str:

@@ -281,3 +281,12 @@ async def test_an_answer_of_another_form_is_the_upstreams_fault(dialect: str, as
     async with serving([request, answer], providers={"p0": {"dialect": dialect}}) as served:
         reply = await served.ask(asked)
         assert (reply.status, reply.error["code"]) == (502, "upstream_invalid")
+
+
+async def test_what_else_an_error_says_is_kept_without_secrets() -> None:
+    said = {"message": "no", "code": 400, "metadata": {"raw": "the key sk-secret-0 is bad"}, "innererror": {"code": "x"}}
+    script = [request, json_answer({"error": said}, b"400 No"), request, json_answer({"error": said | {"raw": "x" * 9000}}, b"400 No")]
+    async with serving(script) as served:
+        error = (await served.ask()).error
+        assert (error["metadata"], error["innererror"], error["code"]) == ({"raw": "the key *** is bad"}, {"code": "x"}, "400")
+        assert set((await served.ask()).error) == {"message", "type", "param", "code"}, "too much of it"
