@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import logging
 import os
 import socket
 import sys
@@ -21,7 +22,15 @@ from proxy.config.model import Admin, Server
 #: Host and port, or the path of a Unix socket.
 Place = tuple[str, int] | str
 
+#: Connections that the system keeps for us until they are accepted.
 _BACKLOG = 4096
+#: Connections accepted in one turn of the event loop. When descriptors run out, Python's own loop tries (and logs) each of them.
+_AT_ONCE = 16
+#: Seconds between two words about that.
+_SAID_AGAIN = 10.0
+_SCARCE = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
+
+logger = logging.getLogger(__name__)
 _REUSE_PORT = getattr(socket, "SO_REUSEPORT", None)
 
 
@@ -178,8 +187,28 @@ class Listeners:
     async def _listen(self, sock: socket.socket) -> asyncio.Server:
         loop = asyncio.get_running_loop()
         if sock.family != getattr(socket, "AF_UNIX", None):
-            return await loop.create_server(self._factory, sock=sock, backlog=_BACKLOG)
+            listener = await loop.create_server(self._factory, sock=sock, backlog=_AT_ONCE)
+            sock.listen(_BACKLOG)
+            return listener
         # Python 3.13 would remove the socket's file when one worker of several stops.
         own = sys.version_info >= (3, 13) and isinstance(loop, asyncio.BaseEventLoop)
         options: dict[str, Any] = {"cleanup_socket": False} if own else {}
-        return await loop.create_unix_server(self._factory, sock=sock, backlog=_BACKLOG, **options)
+        listener = await loop.create_unix_server(self._factory, sock=sock, backlog=_AT_ONCE, **options)
+        sock.listen(_BACKLOG)
+        return listener
+
+
+class Scarcity:
+    """An event loop's exception handler that says once in a while that descriptors run out, not for each connection."""
+
+    def __init__(self) -> None:
+        self._said = float("-inf")
+
+    def __call__(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """Everything else is logged as ever."""
+        error = context.get("exception")
+        if not isinstance(error, OSError) or error.errno not in _SCARCE:
+            loop.default_exception_handler(context)
+        elif loop.time() > self._said + _SAID_AGAIN:
+            self._said = loop.time()
+            logger.error("connections have to wait: %s", error.strerror)

@@ -14,7 +14,7 @@ from typing import Self
 from proxy import __version__
 from proxy.app.admin import AdminServer
 from proxy.app.gateway import Gateway
-from proxy.app.listeners import CannotListen, Listeners, Place, places
+from proxy.app.listeners import CannotListen, Listeners, Place, Scarcity, places
 from proxy.app.pages import Measure, Readiness
 from proxy.app.reload import Load, Reloaded, Reloader, needing_restart
 from proxy.app.server import Server
@@ -100,6 +100,7 @@ class RunningServer:
 
     async def listen(self) -> None:
         """Opens the configured addresses, and follows its files (a worker's parent does that). Raises CannotListen."""
+        asyncio.get_running_loop().set_exception_handler(Scarcity())
         await self._move(self.config)
         if self._part is not None:
             return
