@@ -43,16 +43,16 @@ class MembersError(ValueError):
 
 
 class Members:
-    """A JSON object by its top-level members.
+    """A JSON object by its top-level members. `raws`: the text of each value.
 
     Strings inside the values are not checked for valid UTF-8; whoever decodes a value does that.
     """
 
-    __slots__ = ("_body", "_raws", "_spans")
+    __slots__ = ("_body", "_spans", "raws")
 
     def __init__(self, body: bytes, raws: dict[str, msgspec.Raw], spans: dict[str, tuple[int, int]] | None) -> None:
         self._body = body
-        self._raws = raws
+        self.raws = raws
         self._spans = spans  # name -> where its value begins and ends, in the order of the text; None: as `_encode(raws)` writes it
 
     @classmethod
@@ -70,7 +70,7 @@ class Members:
 
     def get(self, name: str) -> bytes | None:
         """The raw JSON text of a member's value, None when there is no such member."""
-        raw = self._raws.get(name)
+        raw = self.raws.get(name)
         return None if raw is None else bytes(raw)
 
     def splice(self, changes: Mapping[str, bytes | None]) -> bytes:
@@ -80,7 +80,7 @@ class Members:
         """
         if self._spans is not None:
             return self._edited(self._spans, changes)
-        raws = dict(self._raws)
+        raws = dict(self.raws)
         for name, value in changes.items():
             if value is not None:
                 raws[name] = msgspec.Raw(value)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -65,7 +64,7 @@ class Attempt:
     def __init__(self, exchange: Exchange, target: TargetCall) -> None:
         self._exchange = exchange
         self._target = target
-        self._context = target.context(int(time.time()), stream=exchange.asked.stream)
+        self._context = target.context(int(exchange.record.time), stream=exchange.asked.stream)
         self._deadline = 0.0
         self._head = exchange.tried
         self.answered = 0.0

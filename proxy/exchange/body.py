@@ -16,6 +16,8 @@ from aiohttp.web import RequestPayloadError
 from proxy.errors import ClientError, ClientGone
 from proxy.exchange.client import ClientRequest
 
+#: Bytes up to which a body that has arrived is taken as it lies: nobody paused the connection for it.
+ONE_PIECE = 2**16
 #: Strings that a JSON body may have: it is read in one go, and what has many small parts takes long.
 STRINGS = 2**19
 
@@ -97,7 +99,10 @@ def whole(request: ClientRequest, limits: BodyLimits) -> bytes:
     """The body of a request that has all arrived, decompressed. Raises ClientError 400, 413, 415, 417."""
     coding = encoding(request)
     say_continue(request)
-    return _undone(request.content.read_nowait(), coding, limits.size)
+    content = request.content
+    # A small body that came in one piece is that piece; aiohttp would make another of it.
+    piece = content._buffer[0] if 0 < content.total_bytes < ONE_PIECE and len(content._buffer) == 1 else content.read_nowait()
+    return _undone(piece, coding, limits.size)
 
 
 def _undone(body: bytes, coding: str, limit: int) -> bytes:

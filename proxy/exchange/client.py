@@ -54,7 +54,7 @@ class ClientRequest:
         self.connection = connection
         self.content = content
         self.headers = message.headers
-        self.http11 = message.version >= HttpVersion11
+        self.http11 = message.version is HttpVersion11 or message.version > HttpVersion11
         # An HTTP/1.0 client may ask to keep the connection; none that matters does, and closing is always right.
         self.keep_alive = self.http11 and not message.should_close
         self.method = message.method

@@ -170,13 +170,14 @@ class JsonRequest:
 
     def _passed(self, target: TargetCall, context: Context) -> bytes:
         """The client's bytes, with nothing replaced but what the route and the dialect set."""
+        raws = self._members.raws
         changes: dict[str, Any] = {}
-        for mapping in (target.rules, target.operation.members):
-            if mapping is not None:
-                read = {name: _decode(raw) for name in mapping.reads if (raw := self._members.get(name)) is not None}
-                changes |= mapping(read | changes, context)
-        spliced: dict[str, bytes | None] = {name: _encode(value) for name, value in changes.items()}
-        spliced |= dict.fromkeys(target.choice.route.drop)
+        for mapping in target.edits:
+            read = {name: _decode(raws[name]) for name in mapping.reads if name in raws}
+            changes |= mapping(read | changes, context)
+        spliced: dict[str, bytes | None] = {name: _encode(value) for name, value in changes.items()} if changes else {}
+        if target.choice.route.drop:
+            spliced |= dict.fromkeys(target.choice.route.drop)
         if target.rename is not None:
             spliced["model"] = target.rename
         return self._members.splice(spliced) if spliced else self._body

@@ -39,7 +39,8 @@ class TargetCall:
     `head` and `stream_head` are empty where the path has an id of the client's in it; `lines` are the headers below the request line.
     `rename`: the upstream's model name as JSON text, when it is not the client's. `shown`: the name to show, None for the upstream's own.
     `name`: the target, as routes.yaml would say it; `route`: the route's name.
-    `rules`: what the route sets by default, always, or within bounds. `secrets`: what the upstream is sent and must not show.
+    `rules`: what the route sets by default, always, or within bounds; `edits`: that, and what the
+    dialect sets. `secrets`: what the upstream is sent and must not show.
     `standing`: whether it is being left alone; `gate`: the provider's, where it has a limit.
     """
 
@@ -57,6 +58,7 @@ class TargetCall:
     provider_line: bytes
     traits: dict[str, Any]
     rules: MemberMapping | None
+    edits: tuple[MemberMapping, ...]
     rename: bytes | None
     shown: bytes | None
     reasoning: tuple[str, ...]
@@ -106,7 +108,7 @@ class TargetCall:
                 lines += b"%b: %b\r\n" % (ours, value)
             elif name.startswith(_RATE_LIMIT):
                 lines += b"%b: %b\r\n" % (name, value)
-        return scrubbed(lines, self.secrets)
+        return lines if lines is self.provider_line else scrubbed(lines, self.secrets)
 
     def relay_of_error(self, headers: Headers) -> dict[str, str]:
         """The same, as an error carries them."""
@@ -120,6 +122,7 @@ def build(choice: Choice, metrics: Metrics, standings: Standings, gates: Gates) 
     provider, dialect = target.provider, target.provider.dialect
     operation = dialect.operations[choice.operation]
     lines = _lines(choice)
+    rules = _rules(route)
     fixed = "{id}" not in operation.path.text
     shown = choice.public if route.answer_model == "public" else None
     return TargetCall(
@@ -136,7 +139,8 @@ def build(choice: Choice, metrics: Metrics, standings: Standings, gates: Gates) 
         relayed={name.encode(): ours.encode() for name, ours in _relayed(dialect).items()},
         provider_line=header_line("x-samewire-provider", provider.name),
         traits=dialect.traits(choice.model or ""),
-        rules=_rules(route),
+        rules=rules,
+        edits=tuple(mapping for mapping in (rules, operation.members) if mapping is not None),
         rename=msgspec.json.encode(choice.model) if choice.model != choice.public else None,
         shown=msgspec.json.encode(shown) if shown is not None else None,
         reasoning=_REASONING.get(route.reasoning_field, (route.reasoning_field,)),

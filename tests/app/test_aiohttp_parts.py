@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
+from types import SimpleNamespace
 
 import pytest
 from aiohttp import web, web_protocol
+from aiohttp.base_protocol import BaseProtocol
 from aiohttp.http import HttpVersion10, HttpVersion11, RawRequestMessage
-from aiohttp.streams import StreamReader
+from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 
 from proxy.app.server import ClientConnection
+from proxy.exchange import body as bodies
 from tests.exchange.wire import COMPLETION, json_answer, serving
 from tests.upstream.scripted import request
 
@@ -67,6 +71,16 @@ def test_what_refused_bytes_leave_is_no_request() -> None:
     assert not issubclass(web_protocol._ErrInfo, RawRequestMessage)
     assert HttpVersion10 < HttpVersion11
     assert callable(StreamReader.is_eof)
+
+
+@pytest.mark.parametrize("size", [1, 1000, bodies.ONE_PIECE - 1, bodies.ONE_PIECE, 3 * bodies.ONE_PIECE])
+async def test_a_body_is_what_its_reader_holds(size: int) -> None:
+    content = StreamReader(BaseProtocol(asyncio.get_running_loop()), 2**18, loop=asyncio.get_running_loop())
+    content.feed_data(b"a" * size)
+    content.feed_eof()
+    asked = SimpleNamespace(content=content, headers={}, connection=None, http11=True)
+    assert bodies.whole(asked, bodies.BodyLimits()) == b"a" * size  # type: ignore[arg-type]  # all that is read of a request
+    assert (content.total_bytes, list(EMPTY_PAYLOAD.read_nowait())) == (size, [])
 
 
 async def test_more_requests_than_aiohttp_queues_are_served_in_order() -> None:
