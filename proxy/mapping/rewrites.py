@@ -103,13 +103,12 @@ class Rewrites(Defs):
         place, tag, source, target = env.item.code, spec["tag"], spec["from"], spec["to"]
         begun = bool(spec.get("open", False))
         text = self.assign(f"{place}.get({source!r})")
-        self.constants.update(untag_whole=untag_whole, first_choice=first_choice)
+        self.constants.update(untag_whole=untag_whole, choice_of=choice_of)
         with self.block(f"if type({text}) is str"):
             outside, inside = self.name(), self.name()
             if env.stateful:
-                self.line(
-                    f"{outside}, {inside} = splitters.take({tag!r}, first_choice(document), {(source, target)!r}, {begun}).feed({text})"
-                )
+                choice = f"choice_of({place}, document)"
+                self.line(f"{outside}, {inside} = splitters.take({tag!r}, {choice}, {(source, target)!r}, {begun}).feed({text})")
             else:
                 self.line(f"{outside}, {inside} = untag_whole({text}, {tag!r}, {begun})")
             with self.block(f"if {inside}"):
@@ -117,9 +116,11 @@ class Rewrites(Defs):
             self.line(f"{place}[{source!r}] = {outside}")
 
 
-def first_choice(document: dict[str, Any]) -> int:
-    """The index of the choice that a chunk belongs to (each chunk of an OpenAI-shaped stream carries one)."""
+def choice_of(place: dict[str, Any], document: dict[str, Any]) -> int:
+    """The index of the choice of an OpenAI-shaped chunk in which a place stands; 0 for what stands in none."""
     choices = document.get("choices")
-    first = choices[0] if isinstance(choices, list) and choices else None
-    index = first.get("index") if isinstance(first, dict) else None
-    return index if isinstance(index, int) else 0
+    for choice in choices if isinstance(choices, list) else ():
+        if isinstance(choice, dict) and (choice is place or any(value is place for value in choice.values())):
+            index = choice.get("index")
+            return index if isinstance(index, int) else 0
+    return 0

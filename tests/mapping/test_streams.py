@@ -5,7 +5,7 @@ import re
 
 import pytest
 from compiling import dialect
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.mapping.chunks import ChunkWriter
@@ -151,6 +151,7 @@ values = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(
     st.lists(
         st.tuples(
@@ -280,6 +281,24 @@ def test_tags_are_split_alike_however_the_text_is_cut(pieces, data):
     assert (outside + found[0], inside + found[1]) == untag_whole(text, "think")
     if "<think>" not in text:
         assert outside + found[0] == text
+
+
+def test_untag_keeps_the_choices_of_one_chunk_apart():
+    rules = [{"at": "choices[*].delta", "untag": {"tag": "think", "from": "content", "to": "reasoning_content"}}]
+    pieces = [("<th", "Yes"), ("ink>hm</think>N", ", <b"), ("o", ">")]
+    events = [{"choices": [{"index": n, "delta": {"content": text}} for n, text in enumerate(both)]} for both in pieces]
+    found, _ = rewritten([*events, {"choices": [{"index": n, "delta": {}, "finish_reason": "stop"} for n in (0, 1)]}], rules)
+    texts = {
+        (choice["index"], name): "".join(other["delta"].get(name, "") for other in found if other["index"] == choice["index"])
+        for choice in found
+        for name in ("content", "reasoning_content")
+    }
+    assert texts == {
+        (0, "content"): "No",
+        (0, "reasoning_content"): "hm",
+        (1, "content"): "Yes, <b>",
+        (1, "reasoning_content"): "",
+    }
 
 
 def test_untag_in_a_stream_flushes_what_it_held():
