@@ -45,6 +45,8 @@ NEVER = 10.0**8
 _ERROR_LIMIT = 2**20
 #: Seconds that its body may take: the status is the news.
 _ERROR_PATIENCE = 10.0
+#: Content types of what is no media.
+_NO_MEDIA = (b"application/json", b"text/html")
 #: What a header's value may not hold.
 _CONTROL = bytes([*range(32), 127])
 
@@ -137,6 +139,8 @@ class Attempt:
             await self._events(call, stream, headers.get(b"content-encoding"))
         elif wanted == "json" or (wanted == "either" and kind == b"application/json"):
             await self._whole(call)
+        elif wanted == "media" and kind in _NO_MEDIA:
+            raise self._misplaced(await call.read(_ERROR_LIMIT, self._target.pace.idle or NEVER))
         else:
             await self._bytes(call, headers)
 
@@ -220,7 +224,7 @@ class Attempt:
             self.usage = lane.stream.usage
             self.amount = relay.events
         if relay.document is not None:
-            raise self._no_stream(relay.document)
+            raise self._misplaced(relay.document)
         if not relay.closed:
             asyncio.get_running_loop().call_later(PARTING, call.abort)
 
@@ -232,15 +236,15 @@ class Attempt:
         writer = ChunkWriter(context.shown, context.now, usage_wanted=usage_wanted, reasoning=context.reasoning)
         return Translated(mapping.open(context, writer), writer)
 
-    def _no_stream(self, document: bytes) -> ExchangeError:
-        """The upstream sent one document where a stream was asked for: often an error, sometimes a page."""
+    def _misplaced(self, document: bytes) -> ExchangeError:
+        """The upstream sent one document where a stream or media were asked for: often an error, sometimes a page."""
         errors = self._target.provider.dialect.errors
         try:
             if errors.failed(decode(document), self._context):
                 return failed_inside(document, errors, self._context)
-            message = "The upstream answered with a whole document instead of a stream."
+            message = "The upstream answered with a whole document instead of what was asked for."
         except (ValueError, RecursionError):
-            message = "The upstream answered with something that is neither a stream nor JSON."
+            message = "The upstream answered with something that is neither JSON nor what was asked for."
         return UpstreamError(message, kind="invalid")
 
     async def _bytes(self, call: Call, headers: Headers) -> None:

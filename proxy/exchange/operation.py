@@ -10,7 +10,7 @@ import yaml
 
 BodyKind = Literal["json", "multipart", "none", "websocket"]
 ModelPlace = Literal["required", "optional", "query", "nowhere"]
-AnswerKind = Literal["json", "bytes", "either"]
+AnswerKind = Literal["json", "bytes", "media", "either"]
 
 CLIENT_DIALECTS = Path(__file__).parent.parent / "dialects" / "client"
 

@@ -258,6 +258,18 @@ SECTION = Section(
             changes=PATIENT | {"server": {"limits": {"event": 2**24}}},
         ),
         Row(
+            "the parsing cases of web-platform-tests' eventsource/format-* and of sse-contract-tests, in any pieces",
+            "the same events",
+            "nothing",
+            "tests/codecs/test_sse_decoder.py::test_table",
+        ),
+        Row(
+            "any event stream at all, cut anywhere",
+            "the same events as by the standard's own text",
+            "nothing",
+            "tests/codecs/test_sse_decoder.py::test_any_stream_cut_anywhere",
+        ),
+        Row(
             "comments of the upstream",
             "they stay with us: the client gets only our own signs of life",
             "nothing",

@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 from tests.docs.compatibility import ROOT
-from tests.faults import before_events, before_headers, clients, elsewhere, oddities, request_bodies, routing, streams, whole_bodies
+from tests.faults import (
+    before_events,
+    before_headers,
+    clients,
+    elsewhere,
+    oddities,
+    refusals,
+    request_bodies,
+    routing,
+    streams,
+    whole_bodies,
+)
 from tests.faults.promise import Case, Row, Section
 
 PAGE = ROOT / "docs" / "faults.md"
 #: In the order of the page.
 SECTIONS: tuple[Section, ...] = (
     before_headers.SECTION,
+    refusals.REFUSALS,
     whole_bodies.SECTION,
+    refusals.MEDIA,
     before_events.SECTION,
     streams.SECTION,
     oddities.SECTION,
