@@ -71,6 +71,7 @@ class Contender:
         try:
             for port in {self.port(upstream) for upstream in self.ends.upstreams.values() if self.serves(upstream)}:
                 self.process.wait_for(port, self.ready_in)
+            self.process.wait_until_idle(self.ready_in / 6)
         except BaseException:
             self.process.stop()
             raise

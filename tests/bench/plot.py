@@ -42,7 +42,7 @@ def draw(stored: dict[str, Any]) -> str:
     body = [*_axis(scale, bottom), *_legend()]
     for panel, (title, work) in enumerate(PANELS):
         y = TOP + panel * (len(names) + 1.4) * ROW
-        body.append(_text(8, y + 17, f"CPU for {title}", weight="bold"))
+        body.append(_text(8, y + 17, f"CPU for {title}, µs", weight="bold"))
         for row, name in enumerate(names):
             body += _row(results, work, name, y + (row + 1.5) * ROW, scale)
     label = "CPU time of each proxy for a whole answer and for a piece of a stream; the table has the figures"
@@ -60,9 +60,11 @@ def _axis(scale: Scale, bottom: float) -> Iterator[str]:
 
 
 def _legend() -> Iterator[str]:
-    yield f'<circle cx="{LEFT + 6}" cy="13" r="5" fill="{OTHERS}"/>' + _text(LEFT + 16, 17, "passed through")
-    yield f'<circle cx="{LEFT + 126}" cy="13" r="4.5" fill="none" stroke="{OTHERS}" stroke-width="2"/>'
-    yield _text(LEFT + 136, 17, "translated from Anthropic's Messages; log scale, lines from best to worst round")
+    yield f'<circle cx="14" cy="13" r="5" fill="{OTHERS}"/>' + _text(26, 17, "passed through")
+    yield f'<circle cx="154" cy="13" r="4.5" fill="none" stroke="{OTHERS}" stroke-width="2"/>'
+    yield _text(166, 17, "translated from Anthropic's Messages")
+    yield f'<line x1="440" y1="13" x2="462" y2="13" stroke="{OTHERS}" stroke-width="2" stroke-opacity="0.6"/>'
+    yield _text(470, 17, "best to worst round; log scale")
 
 
 def _row(results: Results, work: str, name: str, y: float, scale: Scale) -> Iterator[str]:

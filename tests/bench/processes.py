@@ -69,6 +69,16 @@ class Process:
         """CPU time that each process has had, all its threads, also ended ones."""
         return {pid: time.clock_gettime_ns((~pid << 3) | 2) for pid in self.pids}  # CPUCLOCK_SCHED of the process: clock_getcpuclockid(3)
 
+    def wait_until_idle(self, seconds: float) -> None:
+        """Until what it does after its start is done: it has had less than a twentieth of a core for a while, or time is up."""
+        deadline, had = time.monotonic() + seconds, -1
+        while time.monotonic() < deadline:
+            now = sum(self.cpu_ns().values())
+            if had >= 0 and now - had < 10_000_000:
+                return
+            had = now
+            time.sleep(0.2)
+
     def reset_peak(self) -> None:
         """`peak_kb` then tells the peak since now."""
         for pid in self.pids:

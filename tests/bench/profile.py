@@ -114,6 +114,8 @@ def functions(work: Work, ends: Ends) -> str:
         stacks = [line.rpartition(" ") for line in output.read_text().splitlines()]
     tops: collections.Counter[str] = collections.Counter()
     for stack, _, count in stacks:
+        if "concurrent/futures/thread.py" in stack.rpartition(";")[2]:  # a thread that waits for work
+            continue
         tops[re.sub(r":\d+\)", ")", stack.rpartition(";")[2])] += int(count)
     total = sum(tops.values())
     return "\n".join(f"  {100 * count / total:4.1f} %  {name}" for name, count in tops.most_common(25))
