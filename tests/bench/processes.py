@@ -31,7 +31,7 @@ def free_port() -> int:
 
 
 class Process:
-    """One child and whatever it starts. What it says goes to `log`."""
+    """One child and whatever it starts; it does not outlive us. What it says goes to `log`."""
 
     def __init__(
         self, command: Sequence[str], log: Path, *, cores: str = MEASURED, environ: Mapping[str, str] | None = None, cwd: Path | None = None
@@ -40,7 +40,7 @@ class Process:
         self.log = log
         with log.open("wb") as output:
             self._child = subprocess.Popen(
-                ["taskset", "-c", cores, *command],
+                ["setpriv", "--pdeathsig", "KILL", "taskset", "-c", cores, *command],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,

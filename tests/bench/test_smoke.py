@@ -26,7 +26,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="it reads /proc 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run's files."""
-    for name, package in (("cc", "gcc"), ("taskset", "util-linux"), ("nginx", "nginx")):
+    for name, package in (("cc", "gcc"), ("taskset", "util-linux"), ("setpriv", "util-linux"), ("nginx", "nginx")):
         program(name, package)
     out = tmp_path_factory.mktemp("bench")
     command = [sys.executable, "-m", "tests.bench.run", "--smoke", "--out", str(out)]
