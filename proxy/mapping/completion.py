@@ -43,18 +43,25 @@ def _settle_choice(choice: dict[str, Any], position: int, context: Context) -> N
     message.setdefault("role", "assistant")
     message.setdefault("content", None)
     message.setdefault("refusal", None)
-    if not message.get("tool_calls", True):
-        del message["tool_calls"]
-    for call in message.get("tool_calls", ()):
-        call["id"] = call.get("id") or "call_" + new_id()
-        call.pop("index", None)
-        function = call.get("function")
-        if isinstance(function, dict) and not function.get("arguments"):  # clients parse them; what was cut stays cut
-            function["arguments"] = "" if choice.get("finish_reason") == "length" else "{}"
-    if message.get("tool_calls") and choice.get("finish_reason") == "stop":
-        choice["finish_reason"] = "tool_calls"
+    if "tool_calls" in message:
+        _settle_calls(choice, message)
     text = message.get("reasoning_content") or message.get("reasoning")
     if isinstance(text, str):
         message.pop("reasoning", None)
         message.pop("reasoning_content", None)
         message.update(dict.fromkeys(context.reasoning, text))
+
+
+def _settle_calls(choice: dict[str, Any], message: dict[str, Any]) -> None:
+    calls = message["tool_calls"]
+    if not calls:
+        del message["tool_calls"]
+        return
+    for call in calls:
+        call["id"] = call.get("id") or "call_" + new_id()
+        call.pop("index", None)
+        function = call.get("function")
+        if isinstance(function, dict) and not function.get("arguments"):  # clients parse them; what was cut stays cut
+            function["arguments"] = "" if choice.get("finish_reason") == "length" else "{}"
+    if choice.get("finish_reason") == "stop":
+        choice["finish_reason"] = "tool_calls"
