@@ -36,11 +36,12 @@ def _operations(route: Route) -> str:
 
 
 def _targets(route: Route) -> str:
-    join = " | " if route.order == "weighted" else ", "
+    join = ", " if route.order == "ordered" else " | "
     shown = []
     for target in route.targets:
-        weight = f" ×{target.weight}" if route.order == "weighted" else ""
-        shown.append(f"{target.provider.name}:{target.model or '(same name)'}{weight}")
+        weight = f" ×{target.weight}" if route.order == "weighted" or target.weight != 1 else ""
+        after = f" (after {', '.join(target.after.words())})" if target.after else ""
+        shown.append(f"{target.provider.name}:{target.model or '(same name)'}{weight}{after}")
     return join.join(shown)
 
 
@@ -50,6 +51,8 @@ def _notes(route: Route) -> str:
         notes.append("client's key")
     if route.unsupported == "reject":
         notes.append("refuses what it cannot carry")
+    if route.order in ("least_loaded", "sticky"):
+        notes.append(route.order.replace("_", " "))
     return ", ".join(notes)
 
 
@@ -68,7 +71,10 @@ def _document(config: Config) -> dict[str, Any]:
             "model": route.pattern.text if route.pattern else None,
             "operations": None if route.operations is None else [glob.text for glob in route.operations],
             "order": route.order,
-            "targets": [{"provider": target.provider.name, "model": target.model, "weight": target.weight} for target in route.targets],
+            "targets": [
+                {"provider": target.provider.name, "model": target.model, "weight": target.weight, "after": [*target.after.words()]}
+                for target in route.targets
+            ],
             "ready": bool(route.ready),
             "line": route.line,
         }

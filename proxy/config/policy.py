@@ -5,7 +5,7 @@ As with the rest of the model, defaults live here and the schema repeats them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -42,6 +42,16 @@ class Causes:
     def include(self, reason: str, status: int) -> bool:
         """`status`: 0 when the upstream told none."""
         return reason in self.reasons or status in self.statuses
+
+    def words(self) -> Iterator[str]:
+        """As the configuration would say it."""
+        yield from (reason for reason in REASONS if reason in self.reasons)
+        left = set(self.statuses)
+        for name, statuses in CLASSES.items():
+            if left.issuperset(statuses):
+                left.difference_update(statuses)
+                yield name
+        yield from map(str, sorted(left))
 
     def __bool__(self) -> bool:
         return bool(self.reasons or self.statuses)

@@ -88,7 +88,7 @@ def test_routes_for_machines(routes: Path, capsys: pytest.CaptureFixture[str]) -
         "model": "exact",
         "operations": ["embeddings"],
         "order": "ordered",
-        "targets": [{"provider": "keyed", "model": "vectors", "weight": 1}],
+        "targets": [{"provider": "keyed", "model": "vectors", "weight": 1, "after": []}],
         "ready": True,
         "line": 8,
     }

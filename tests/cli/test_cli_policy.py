@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from proxy.cli import run
 from proxy.cli.explanation import explain_request
 from proxy.cli.policy import policy_lines
 from proxy.config import load
@@ -51,6 +52,17 @@ def test_policies(name: str, tmp_path: Path) -> None:
 
 def test_every_policy_has_a_text_and_every_text_a_policy() -> None:
     assert {file.stem for file in FOLDER.glob("*.txt")} == blocks().keys()
+
+
+def test_routes_are_listed_with_their_order_and_conditions(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    listed = ""
+    for name in ("chain", "replicas"):
+        (tmp_path / "routes.yaml").write_text(blocks()[name], "utf-8")
+        assert run(["routes", "-c", str(tmp_path / "routes.yaml")]) == 0
+        listed += " ".join(capsys.readouterr().out.split())
+    assert "house:qwen3, gemini:gemini-3-pro (after context_length)" in listed
+    assert "one:qwen3 | two:qwen3 least loaded" in listed
+    assert "one:qwen3 | two:qwen3 ×2 sticky" in listed
 
 
 def test_every_reason_is_explained() -> None:

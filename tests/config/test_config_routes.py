@@ -86,6 +86,7 @@ routes:
     first, second = short.targets
     assert (bool(first.after), second.after) == (False, Causes(frozenset({"context_length"}), frozenset({413})))
     assert (bool(short.failover.on), short.failover.maybe_processed, short.retry) == (False, "streams", Retry())
+    assert [" ".join(found.words()) for found in (second.after, long.failover.on, Causes())] == ["context_length 413", "connect 4xx", ""]
     assert (long.failover.on.include("connect", 0), long.failover.on.include("rate_limit", 429)) == (True, True)
     assert (long.failover.maybe_processed, long.retry) == ("never", Retry(2, 3, 1, 0.1, 5))
     assert (body.order, body.sticky) == ("sticky", Sticky((), ("prompt_cache_key", "user")))

@@ -281,7 +281,8 @@ async def test_the_least_loaded_is_asked() -> None:
             await asyncio.wait_for((await served.upstream.peer()).asked.wait(), 2)
             assert (await served.ask()).headers["x-samewire-provider"] == "p1"
         await served.counted("samewire_requests_in_flight 0.0")
-        assert (await served.ask()).headers["x-samewire-provider"] == "p0", "nothing is in work there any more"
+        places = [(await served.ask()).headers["x-samewire-provider"] for _ in range(3)]
+        assert places == ["p0"] * 3, "nothing is in work anywhere any more"
 
 
 # ── caps ──
