@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from tests.bench import bodies, memory, plot, report, rivals, rounds, stalls, starts, transform, workers
 from tests.bench.contenders import Contender, Direct
@@ -32,6 +33,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     if options.setup:
         rivals.setup()
+        return 0
+    if options.redraw:
+        keep(json.loads((KEPT / "result.json").read_text("utf-8")), KEPT, True)
         return 0
     sections = options.only or SECTIONS
     if options.write and (options.smoke or set(sections) != set(SECTIONS)):
@@ -57,6 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(prog="python -m tests.bench.run", description=__doc__)
     made.add_argument("--setup", action="store_true", help=f"install LiteLLM and Portkey into {rivals.cache()} and end")
+    made.add_argument("--redraw", action="store_true", help="write report, plot and README anew from the kept result.json and end")
     made.add_argument("--only", action="append", choices=SECTIONS, help="this section; may be given again")
     made.add_argument("--without", action="append", default=[], metavar="NAME", help="leave this contender out; may be given again")
     made.add_argument("--rounds", type=int, help=f"of what goes over the wire ({STANDARD.rounds})")
@@ -129,7 +134,7 @@ def _body(scale: Scale, results: Results) -> None:
         results.add("body.json", figure.provider, figure.json)
 
 
-def keep(stored: dict[str, object], folder: Path, shown: bool) -> None:
+def keep(stored: dict[str, Any], folder: Path, shown: bool) -> None:
     """result.json, report.md and cost.svg; `shown`: the README's table too."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "result.json").write_text(json.dumps(stored, indent=1, ensure_ascii=False) + "\n", "utf-8")
