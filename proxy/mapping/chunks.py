@@ -63,6 +63,17 @@ class Calls:
         self.argued.append(False)
         return self.last, True
 
+    def goes_on(self, piece: dict[str, Any]) -> bool:
+        """Whether a piece is more arguments of a known call and nothing else, under an index that is ours, too: nearly all are."""
+        index, function = piece.get("index"), piece.get("function")
+        if type(index) is not int or self.places.get(index) != index or len(piece) != 2:
+            return False
+        if type(function) is not dict or len(function) != 1 or not function.get("arguments"):
+            return False
+        self.last = index
+        self.argued[index] = True
+        return True
+
 
 class Tokens:
     """Canonical usage of a stream: what the last event told that told any. Many vendors tell it in every event, and it is wanted once.
@@ -219,16 +230,10 @@ class ChunkWriter(Tokens):
         calls = choice.calls
         if calls is None:
             calls = choice.calls = Calls()
+        if len(delta["tool_calls"]) == 1 and calls.goes_on(delta["tool_calls"][0]):
+            return True
         pieces = []
         for piece in delta["tool_calls"]:
-            known = calls.places.get(piece.get("index"))
-            if known is not None and not piece.get("id"):  # more arguments of a call that is known: nearly always
-                function = piece.get("function")
-                if function and (arguments := function.get("arguments")):
-                    calls.last = known
-                    calls.argued[known] = True
-                    pieces.append({"index": known, "function": {"arguments": arguments}})
-                continue
             function = piece.get("function") or {}
             arguments = function.get("arguments") or ""
             place, new = calls.place(piece.get("index"), piece.get("id"))
