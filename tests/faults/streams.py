@@ -147,6 +147,12 @@ SECTION = Section(
         ),
         cut("gzip-cut", "gzip that ends too early", lambda wire: [gzipped(wire), until_shown, chunked()]),
         Row(
+            "a stream that goes on and on",
+            "all of it, as fast as it is read",
+            "memory stays as it is",
+            "tests/faults/test_memory.py::test_a_stream_without_end",
+        ),
+        Row(
             "any cut of any stream, at any byte",
             "an exact beginning of the whole stream, then the error event",
             "`error_kind: truncated`",

@@ -94,6 +94,14 @@ async def document(peer: Peer) -> None:
     await endless(peer)
 
 
+async def on_and_on(peer: Peer) -> None:
+    """A good stream of 100 MB, and no more than it takes to see that it goes on."""
+    wire = WIRES["openai"]
+    await peer.write(wire.head())
+    await repeated(peer, chunked(wire.hello[1].replace(b"Hello", b"x" * 2**15), end=False), 100 * MB // 2**15)
+    await peer.write(chunked(*wire.rest))
+
+
 async def headers(peer: Peer) -> None:
     await peer.write(b"HTTP/1.1 200 OK\r\n")
     await repeated(peer, b"x: " + b"y" * 2**16 + b"\r\n", 10**6)
@@ -111,6 +119,8 @@ WORST: dict[str, tuple[Callable[[Peer], Awaitable[None]], bool]] = {
     "document": (document, True),
     "headers": (headers, False),
 }
+GOOD = {"on_and_on": (on_and_on, True)}
+PLAYS = WORST | GOOD
 DIALECTS = ("openai", "anthropic")
 
 
@@ -119,7 +129,7 @@ async def worst(peer: Peer) -> None:
     await request(peer)
     found = re.search(rb'"model": ?"(\w+)"', peer.requests[-1])
     assert found is not None
-    play, _ = WORST[found[1].decode()]
+    play, _ = PLAYS[found[1].decode()]
     await play(peer)
 
 
@@ -152,7 +162,7 @@ def memory(pid: int, name: str) -> int:
 
 async def ask(address: tuple[str, int], dialect: str, name: str) -> int:
     """The status; what follows is read and thrown away."""
-    asked = {"model": f"{dialect}/{name}", "stream": WORST[name][1], "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 9}
+    asked = {"model": f"{dialect}/{name}", "stream": PLAYS[name][1], "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 9}
     async with asyncio.timeout(PATIENCE), await Client.connect(address) as client:
         client.send(asked, headers={"connection": "close"})
         line = await client.reader.readline()
@@ -161,16 +171,28 @@ async def ask(address: tuple[str, int], dialect: str, name: str) -> int:
         return int(line.split()[1])
 
 
+async def running(address: tuple[str, int]) -> None:
+    """Asks for a page: what is loaded at first use has been loaded then, and the gateway is well."""
+    async with await Client.connect(address) as client:
+        client.send(b"", "/metrics", method="GET")
+        assert (await client.reply()).status == 200
+
+
 async def test_thirty_two_of_the_worst(tmp_path: Path) -> None:
     asked = list(islice(cycle((dialect, name) for name in WORST for dialect in DIALECTS), AT_ONCE))
     async with Upstream([worst]) as upstream, process(tmp_path, upstream.port) as (pid, address):
-        async with await Client.connect(address) as client:
-            client.send(b"", "/metrics", method="GET")
-            await client.reply()
+        await running(address)
         before = memory(pid, "VmRSS")
         statuses = await asyncio.gather(*(ask(address, dialect, name) for dialect, name in asked))
         assert memory(pid, "VmHWM") - before < ALLOWED
         assert {status for status, (_, name) in zip(statuses, asked, strict=True) if name != "large"} <= {502, 503, 504}
-        async with await Client.connect(address) as client:
-            client.send(b"", "/healthz", method="GET")
-            assert (await client.reply()).status == 200
+        await running(address)
+
+
+async def test_a_stream_without_end(tmp_path: Path) -> None:
+    async with Upstream([worst]) as upstream, process(tmp_path, upstream.port) as (pid, address):
+        await running(address)
+        before = memory(pid, "VmRSS")
+        assert await ask(address, "openai", "on_and_on") == 200
+        assert upstream.peers[0].written > 100 * MB
+        assert memory(pid, "VmHWM") - before < 20 * MB
