@@ -80,7 +80,7 @@ class Reloader:
                 async with asyncio.timeout(LOOK if watch() else None):
                     await self._asked.wait()
             except TimeoutError:
-                now = await asyncio.to_thread(stamps, self.files)
+                now = stamps(self.files)  # some microseconds; the parent of workers may not have threads
                 before, last = last, now
                 if now == self._seen or now != before:
                     continue

@@ -152,6 +152,7 @@ class Supervisor:
             self._release(fresh)
             raise
         self.config = config
+        logging.getLogger().setLevel(config.server.log.level.upper())
         if _shape(former) == _shape(config):
             for slot in self._slots:
                 await self._reload(slot)
@@ -226,7 +227,10 @@ class Supervisor:
         if slot.worker is None or not slot.worker.ready.is_set():
             return  # it was forked, or will be, with a configuration of its own time
         try:
-            failure = (await slot.worker.channel.ask("reload", msgspec.json.encode(ports))).decode()
+            async with asyncio.timeout(PATIENCE * 3):
+                failure = (await slot.worker.channel.ask("reload", msgspec.json.encode(ports))).decode()
+        except TimeoutError:
+            failure = "it does not answer"
         except ConnectionError:
             return
         if failure:
@@ -260,6 +264,8 @@ class Supervisor:
             await (await self._occupy(slot)).settled()
         for slot in surplus:
             worker, slot.worker = slot.worker, None
+            for task in slot.restarting:
+                task.cancel()
             slot.close()
             if worker is not None:
                 worker.tell("stop", msgspec.json.encode(RETIREMENT))

@@ -9,6 +9,7 @@ from tests.faults import (
     clients,
     elsewhere,
     oddities,
+    operations,
     refusals,
     request_bodies,
     routing,
@@ -33,6 +34,7 @@ SECTIONS: tuple[Section, ...] = (
     clients.HTTP_SECTION,
     request_bodies.SECTION,
     routing.SECTION,
+    operations.SECTION,
 )
 
 INTRODUCTION = """\

@@ -66,6 +66,10 @@ async def site(folder: Path, *argv: str, stdout: Any = None, **server: Any) -> A
             yield program
 
 
+def threads(pid: int) -> int:
+    return len(list(Path(f"/proc/{pid}/task").iterdir()))
+
+
 async def rest(client: Connection) -> tuple[bytes, bool]:
     return await client.body({"transfer-encoding": "chunked"})
 
@@ -174,9 +178,9 @@ async def test_a_second_signal_ends_all_at_once(tmp_path: Path) -> None:
 
 
 async def test_the_workers_take_a_new_configuration_as_they_run(tmp_path: Path) -> None:
-    async with site(tmp_path) as here, here.streaming() as (client, gate):
+    async with site(tmp_path, watch=True) as here, here.streaming() as (client, gate):
         pids = await here.workers()
-        here.configure(model="other")
+        here.configure(model="other", watch=True)
         answer = await here.ask("POST", "/-/reload", here.admin)
         assert answer.status == 200
         assert {await here.chat("m") for _ in range(10)} == {404}
@@ -185,6 +189,7 @@ async def test_the_workers_take_a_new_configuration_as_they_run(tmp_path: Path) 
         here.upstream.answer(openai_answer(HELLO))
         assert {await here.chat("other") for _ in range(10)} == {200}
         assert await here.workers() == pids
+        assert threads(here.process.pid) == 1  # who forks has no threads
 
         here.write("version: 1\nproviders: {}\nroutes:\n  - {model: a, to: nobody}\n")
         here.signal(signal.SIGHUP)
