@@ -13,7 +13,18 @@ from proxy.mapping.reading import ABSENT, Reading
 from proxy.mapping.syntax import Expression, Filter, Literal
 
 NEVER_ABSENT = frozenset(("parts", "list", "to_json", "at_most", "at_least", "ordinal", "schema", "safe_id"))
-KINDS = {"parts": "list", "list": "list", "string": "str", "object": "dict", "split": "str", "safe_id": "str", "text": "str"}
+#: `json | object` in one step.
+PARSED_OBJECT = FilterEntry("parse_object", "parses a JSON text that is an object", filters.parse_object)
+KINDS = {
+    "parse_object": "dict",
+    "parts": "list",
+    "list": "list",
+    "string": "str",
+    "object": "dict",
+    "split": "str",
+    "safe_id": "str",
+    "text": "str",
+}
 
 #: Filters in line: {v} is the operand, {0} and {1} the arguments. What is not the common case calls the function ({f}).
 #: Each has the meaning of its function, and none for what is absent.
@@ -41,7 +52,10 @@ class Filtering(Reading):
         if entry is None:
             self.faults.unknown(path, "unknown-filter", "filter", tree.name, FILTERS, tree.offset)
             return ABSENT
-        operand = self.expression(tree.operand, path, env)
+        inner = tree.operand
+        if tree.name == "object" and not tree.arguments and isinstance(inner, Filter) and (inner.name, inner.arguments) == ("json", ()):
+            entry, inner = PARSED_OBJECT, inner.operand
+        operand = self.expression(inner, path, env)
         operand = operand if operand.nothing else self.named(operand)
         if not len(entry.arguments) - entry.optional <= len(tree.arguments) <= len(entry.arguments):
             return self.misused(entry, tree, path)

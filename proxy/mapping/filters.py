@@ -126,6 +126,14 @@ def parse_json(value: Any) -> Any:
         return None
 
 
+def parse_object(value: Any) -> dict[str, Any] | None:
+    """`json | object`: a text that cannot be an object is not read for it."""
+    if type(value) is not str or value.lstrip()[:1] != "{":
+        return None
+    found = parse_json(value)
+    return found if type(found) is dict else None
+
+
 def to_json(value: Any) -> str:
     return _encode(value).decode()
 

@@ -107,7 +107,10 @@ class Operators(Templates):
             self.line(f"{name} = {value.code}")
             found.append(value)
 
+        before = len(self.lines)
         self.branch(header, build)
+        if found[0].nothing and len(self.lines) == before + 2:  # an assignment of nothing, and no more
+            del self.lines[before:]
         return found[0]
 
     def silent(self, spec: Any, path: SpecPath, env: Env) -> Value:
@@ -129,10 +132,12 @@ class Operators(Templates):
 
     def op_first(self, spec: dict[Any, Any], path: SpecPath, env: Env) -> Value:
         name = self.assign("None", "f")
-        branches = []
+        branches: list[Value] = []
         for position, choice in enumerate(self.listed(spec, "$first", path)):
-            header = f"if {name} is None" if position else "if True"
+            header = "if True" if all(branch.nothing for branch in branches) else f"if {name} is None"
             branches.append(self.alternative(name, header, choice, (*path, "$first", position), replace(env, conditional=True)))
+        if all(branch.nothing for branch in branches):
+            return ABSENT
         value = joined(name, branches)
         return replace(value, absent=all(branch.absent for branch in branches))
 
@@ -239,14 +244,16 @@ class Operators(Templates):
         for position, piece in enumerate(self.listed(spec, "$concat", path)):
             value = self.template(piece, (*path, "$concat", position), env)
             if not value.nothing:
-                self.line(f"{name} = put_together({name}, {value.code}) if {name} else {self.listing(value)}")
+                header = f"if {value.code} is not None: " if value.absent else ""
+                self.line(f"{header}{name} = {self.appended(name, value)}")
         return Value(self.assign(f"{name} or None"), kind="list")
 
-    def listing(self, value: Value) -> str:
-        """Source for a value as the list that it adds to others."""
+    def appended(self, name: str, value: Value) -> str:
+        """Source for a list (or nothing) and a value behind it: a list item by item. Neither is changed."""
+        code = value.code
         if value.kind == "list":
-            return value.code
-        return f"{value.code} if type({value.code}) is list else put_together(None, {value.code})"
+            return f"{name} + {code} if {name} else {code}"
+        return f"put_together({name}, {code}) if {name} or type({code}) is not list else {code}"
 
     def op_merge_adjacent(self, spec: dict[Any, Any], path: SpecPath, env: Env) -> Value:
         items = self.template(spec["$merge_adjacent"], (*path, "$merge_adjacent"), env)

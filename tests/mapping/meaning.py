@@ -20,7 +20,7 @@ class _Absent:
 ABSENT = _Absent()
 FIELDS = ("a", "b", "c")
 DEFS = ("first", "second")
-SCALARS = st.sampled_from([0, 1, 2, -1, 1.5, "", "x", "y", "1", True, False])
+SCALARS = st.sampled_from([0, 1, 2, -1, 1.5, "", "x", "y", "1", ' {"a":1}', "{", True, False])
 DOCUMENTS = st.dictionaries(
     st.sampled_from(FIELDS),
     st.recursive(
@@ -122,6 +122,7 @@ FILTERS = {
     "object": lambda value: value if isinstance(value, dict) else ABSENT,
     "nonempty": lambda value: ABSENT if value in ("", [], {}) else value,
     "parts": lambda value: [{"type": "text", "text": value}] if isinstance(value, str) else value if isinstance(value, list) else [value],
+    "json | object": lambda value: {"a": 1} if value == ' {"a":1}' else ABSENT,
     "count": lambda value: len(value) if isinstance(value, list | dict | str) else ABSENT,
     "map(words)": lambda value: {"x": "ex", "y": "why", "1": "one", 1: "one"}.get(value, ABSENT) if type(value) in (str, int) else ABSENT,
     "prefix('p')": lambda value: "p" + value if isinstance(value, str) else ABSENT,
