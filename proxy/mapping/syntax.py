@@ -97,6 +97,7 @@ _QUOTED = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"")
 _CONSTANTS = {"true": True, "false": False, "null": None}
 _COMPARISONS = ("==", "!=", "<", ">", "<=", ">=", "in")
 _DEPTH = 40
+_OPERATORS = 200
 
 
 def is_expression(text: str) -> bool:
@@ -118,6 +119,7 @@ class _Parser:
         self.text = text
         self.position = 0
         self.depth = 0
+        self.operators = 0
         self.kind = self.value = ""
         self.start = 0
         self.advance()
@@ -147,19 +149,27 @@ class _Parser:
             return self.advance()
         return ""
 
+    def operator(self, *values: str) -> str:
+        """As `take`; an operator makes the tree one deeper, and what goes through it must come to its end."""
+        found = self.take(*values)
+        self.operators += found != ""
+        if self.operators > _OPERATORS:
+            raise self.fault("this expression is too long")
+        return found
+
     def expect(self, value: str) -> None:
         if not self.take(value):
             raise self.fault(f"expected {value!r}" + (f", found {self.value!r}" if self.kind else " before the end"))
 
     def either(self) -> Expression:
         tree = self.both()
-        while self.take("or"):
+        while self.operator("or"):
             tree = Binary("or", tree, self.both())
         return tree
 
     def both(self) -> Expression:
         tree = self.inverse()
-        while self.take("and"):
+        while self.operator("and"):
             tree = Binary("and", tree, self.inverse())
         return tree
 
@@ -178,13 +188,13 @@ class _Parser:
 
     def chain(self) -> Expression:
         tree = self.sum()
-        while operator := self.take("//", "|"):
+        while operator := self.operator("//", "|"):
             tree = Binary("//", tree, self.sum()) if operator == "//" else self.filter(tree)
         return tree
 
     def sum(self) -> Expression:
         tree = self.primary()
-        while operator := self.take("+", "-"):
+        while operator := self.operator("+", "-"):
             tree = Binary(operator, tree, self.primary())
         return tree
 
