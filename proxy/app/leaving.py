@@ -54,6 +54,8 @@ def has_left(transport: asyncio.Transport) -> bool:
 
     An end that stands behind more bytes than the kernel takes for us has not arrived yet, and nobody can tell it.
     """
+    if not hasattr(select, "poll"):  # Windows
+        return False
     poll = select.poll()
     poll.register(transport.get_extra_info("socket").fileno(), _CLOSED)  # resets and hang-ups are told unasked
     return bool(poll.poll(0))

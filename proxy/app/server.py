@@ -85,6 +85,8 @@ class ClientConnection(Arriving):
             keep = await self._serve(request)
             if not content.is_eof():
                 await self._linger(content)
+            if keep and self._close:  # the client has sent too much ahead of this answer
+                await self._part()
             return keep and content.is_eof()
         except Exception:
             logger.exception("a request failed outside of its exchange")

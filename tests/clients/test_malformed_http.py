@@ -12,7 +12,7 @@ import json
 import pytest
 
 from tests.exchange.wire import CHAT, COMPLETION, json_answer, serving
-from tests.upstream.scripted import request, times
+from tests.upstream.scripted import after, request, times
 
 OK = [request, json_answer(COMPLETION)]
 BODY = json.dumps(CHAT).encode()
@@ -226,6 +226,18 @@ async def test_large_bodies_one_after_another() -> None:
         for _ in range(4):
             client.writer.write(post(b"content-length: %d" % len(large), body=large))
             assert (await client.reply()).status == 200
+
+
+async def test_who_sends_much_ahead_gets_the_answer_that_is_due_and_no_more() -> None:
+    gate = asyncio.Event()
+    async with serving([request, after(gate), *OK[1:]]) as served, await served.client() as client:
+        client.writer.write(post(LENGTH) + post(b"content-length: 5000000", body=b" " * 5_000_000))
+        async with asyncio.timeout(5):
+            await client.writer.drain()
+        gate.set()
+        assert (await client.reply()).status == 200
+        assert await client.ended()
+        assert len(served.upstream.requests) == 1
 
 
 async def test_a_request_hidden_in_a_body_is_none() -> None:

@@ -164,6 +164,12 @@ HTTP_SECTION = Section(
             f"{HTTP}test_garbage_behind_a_body_that_comes_late",
         ),
         Row("500 requests in one piece", "500 answers in order", "500 requests", f"{HTTP}test_many_requests_in_one_piece"),
+        Row(
+            "more than 256 kB sent ahead of the answers",
+            "the answer that is due, then closed",
+            "one request",
+            f"{HTTP}test_who_sends_much_ahead_gets_the_answer_that_is_due_and_no_more",
+        ),
         Row("a request hidden in a body", "one answer", "one request", f"{HTTP}test_a_request_hidden_in_a_body_is_none"),
         Row(
             "trailers, odd fields, `Connection: x-b`",
