@@ -25,7 +25,7 @@ from proxy.exchange.recovery import Recovery
 from proxy.exchange.request import BareRequest, Request, read_arrived, read_request
 from proxy.exchange.rooms import Rooms
 from proxy.exchange.target import TargetCall
-from proxy.exchange.trace import trace_headers
+from proxy.exchange.trace import trace_headers, via
 from proxy.metrics import Series
 from proxy.record import Record, Usage
 from proxy.routing import Resolution, first
@@ -178,7 +178,7 @@ class Exchange:
         resolution = self.rooms.router.resolve(self.operation.name, asked.model)
         trace = trace_headers(self.request.headers)
         record.trace_id = trace[16:48].decode()
-        self._trace = b"x-request-id: %b\r\n%b" % (record.request_id.encode(), trace)
+        self._trace = b"x-request-id: %b\r\n%b%b" % (record.request_id.encode(), trace, via(self.request.headers))
         heartbeat = self.rooms.server.heartbeat
         if heartbeat is not None and asked.stream:
             self._heartbeat = Heartbeat(self.answer, heartbeat)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from base64 import b64encode
 from collections.abc import Iterable, Iterator
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, quote
 
 import msgspec
 
@@ -36,8 +37,16 @@ def scrubbed(lines: bytes, secrets: Iterable[bytes]) -> bytes:
 
 
 def long_enough(secrets: Iterable[str]) -> set[str]:
-    """Those that can be told from ordinary words."""
-    return {secret for secret in secrets if len(secret) >= _SHORTEST}
+    """Those that can be told from ordinary words, in each spelling in which an upstream may echo them."""
+    return {spelling for secret in secrets if len(secret) >= _SHORTEST for spelling in _spellings(secret)}
+
+
+def _spellings(secret: str) -> Iterator[str]:
+    """As it is, as in a URL, as in Basic credentials (alone, as a password, as a user)."""
+    yield secret
+    yield quote(secret, safe="")
+    for text in (secret, f":{secret}", f"{secret}:"):
+        yield b64encode(text.encode()).decode().rstrip("=")
 
 
 class Scrubber:
@@ -61,9 +70,8 @@ class Scrubber:
         """`text` without the secrets, nor `more` of them (the client's own)."""
         if self._pattern is not None:
             text = self._pattern.sub(_SHOWN, text)
-        for secret in more:
-            if len(secret) >= _SHORTEST:
-                text = text.replace(secret, _SHOWN)
+        for secret in long_enough(more):
+            text = text.replace(secret, _SHOWN)
         return text
 
 

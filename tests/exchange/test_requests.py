@@ -209,6 +209,7 @@ async def test_what_goes_up_is_made_afresh() -> None:
         assert up.pop("content-length").isdigit()
         assert up.pop("host").startswith("127.0.0.1:")
         assert up.pop("user-agent").startswith("samewire/")
+        assert up.pop("via").startswith("1.1 samewire-")
         assert up == {
             "accept": "*/*",
             "accept-encoding": "identity",
