@@ -1,0 +1,202 @@
+"""What an attacker sends, or makes an upstream send: nothing of it leads where the configuration does not."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import re
+from urllib.parse import quote
+
+import pytest
+
+from tests.exchange.wire import CHAT, COMPLETION, json_answer, serving
+from tests.stage.client import Connection, call
+from tests.stage.gateway import Gateway, routes
+from tests.stage.upstream import Upstream
+from tests.stage.wires import openai_answer, say
+from tests.upstream.scripted import request
+
+# ── where a request goes ──
+
+#: Addresses that would be another one, if anybody resolved dots, decoded twice or believed a host.
+PATHS = [
+    "/v1/chat/completions/../../admin",
+    "/v1/chat/completions/%2e%2e/%2e%2e/admin",
+    "/v1/chat/completions/..%2f..%2fadmin",
+    "/v1/../admin/keys",
+    "/../../../admin/keys",
+    "/v1//chat/completions/..;/admin",
+    "/v1/files/../keys",
+    "/v1/files/%2e%2e",
+    "/v1/files/..%2fkeys",
+    "/v1/files/a%2fb",
+    "/v1/files/a%3fx=y",
+    "/v1/files/a%0d%0ax-evil:%201",
+    "/v1/files/a%00b",
+    "/v1/files/a%252e%252e%252fb",
+    "http://127.0.0.1:1/admin",
+]
+
+
+@pytest.mark.parametrize("path", PATHS)
+async def test_no_address_leads_elsewhere(path: str) -> None:
+    async with serving([request, json_answer(COMPLETION)]) as served:
+        reply = await served.ask(b"", path, method="GET")
+        assert 400 <= reply.status < 500
+        assert reply.error["message"]
+        assert served.upstream.requests == []
+
+
+#: Model names that would be another path, query or header of an upstream whose address has the model in it.
+NAMES = ["../../admin", "..", "a/../b", "%2e%2e/x", "a?key=x", "a#b", "a\r\nx-evil: 1", "a b\n", "a\x00", "ａ\u2028b", "x" * 600]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("name", NAMES)
+async def test_no_model_name_leads_elsewhere(name: str, stream: bool) -> None:
+    async with Upstream() as upstream, Gateway(routes(upstream.port)) as gateway:
+        upstream.answer(say("gemini", "Hi"))
+        served = await call(gateway.address, {"model": f"gemini/{name}", "messages": [{"role": "user", "content": "Hi"}], "stream": stream})
+        for asked in upstream.asked:  # what is asked at all is asked of one model, whose name is escaped
+            assert re.fullmatch(
+                r"/v1beta/models/[^/?#%.]*(%[0-9A-F]{2}[^/?#%.]*)*:(generateContent|streamGenerateContent\?alt=sse)", asked.path
+            )
+            assert "x-evil" not in asked.headers
+        assert upstream.asked or served.status in (400, 404)
+
+
+CHOSEN = {
+    "host": "127.0.0.1:1",
+    "x-forwarded-host": "127.0.0.1:1",
+    "forwarded": "host=127.0.0.1:1",
+    "x-original-url": "/admin",
+    "x-rewrite-url": "/admin",
+    "x-custom-host": "http://127.0.0.1:1",
+    "x-base-url": "http://127.0.0.1:1",
+    "x-http-method-override": "DELETE",
+}
+FIELDS = {
+    "api_base": "http://127.0.0.1:1",
+    "base_url": "http://127.0.0.1:1",
+    "api_key": "x",
+    "headers": {"x-evil": "1"},
+    "proxy": "http://127.0.0.1:1",
+}
+
+
+async def test_a_client_chooses_no_host() -> None:
+    async with serving([request, json_answer(COMPLETION)]) as served:
+        reply = await served.ask(CHAT | FIELDS, headers=CHOSEN)
+        assert reply.status == 200
+        head = served.upstream.requests[0].partition(b"\r\n\r\n")[0].lower()
+        assert head.startswith(b"post /v1/chat/completions http/1.1\r\n")
+        assert b"host: 127.0.0.1:%d\r\n" % served.upstream.port in head + b"\r\n"
+        assert not [name for name in (*CHOSEN, "x-evil") if name != "host" and name.encode() + b":" in head]
+
+
+@pytest.mark.parametrize("provider", ["openai", "anthropic", "gemini", "mistral"])
+async def test_an_images_address_is_passed_on_and_never_fetched(provider: str) -> None:
+    fetched = asyncio.Event()
+
+    async def fetch(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        fetched.set()
+        writer.close()
+
+    async with Upstream() as upstream, Gateway(routes(upstream.port)) as gateway:
+        canary = await asyncio.start_server(fetch, "127.0.0.1", 0)
+        async with canary:
+            url = f"http://127.0.0.1:{canary.sockets[0].getsockname()[1]}/secret.png"
+            upstream.answer(say(provider, "Hi"))
+            content = [{"type": "text", "text": "What is it?"}, {"type": "image_url", "image_url": {"url": url}}]
+            asked = {"model": f"{provider}/m", "stream": True, "messages": [{"role": "user", "content": content}]}
+            await call(gateway.address, asked)
+            assert url.encode() in upstream.last.body
+            assert not fetched.is_set()
+
+
+async def test_a_target_that_leads_back_is_refused() -> None:
+    async with Upstream() as upstream, Gateway(routes(upstream.port)) as gateway:
+        # The upstream does what a gateway does: it sends the request on, to where it came from.
+        upstream.answer(openai_answer({"content": "Hi"}))
+        await call(gateway.address, {"model": "openai/m", "messages": []})
+        via = upstream.last.headers["via"]
+        again = await call(gateway.address, {"model": "openai/m", "messages": []}, headers={"via": f"1.1 another, {via}, 1.1 third"})
+        assert (again.status, again.json()["error"]["code"]) == (508, "request_loop")
+        assert len(upstream.asked) == 1
+        await call(gateway.address, {"model": "openai/m", "messages": []}, headers={"via": "1.1 another"})
+        assert upstream.last.headers["via"] == f"1.1 another, {via}"
+
+
+# ── what is shown ──
+
+
+@pytest.mark.parametrize("spelling", [str, lambda key: quote(key, safe=""), lambda key: base64.b64encode(f":{key}".encode()).decode()])
+async def test_no_spelling_of_a_key_is_shown(spelling: object) -> None:
+    key = "sk/secret+key=1"
+    assert callable(spelling)
+    echo = json_answer({"error": {"message": f"bad key {spelling(key)}!"}}, b"401 No", b"retry-after: " + spelling(key).encode())
+    async with serving([request, echo], providers={"p0": {"key": key}}) as served:
+        reply = await served.ask()
+        shown = reply.body.decode() + repr(reply.headers) + await served.metrics()
+        assert spelling(key).rstrip("=") not in shown
+        assert "***" in reply.error["message"]
+
+
+HOSTILE = [
+    b"set-cookie: session=1",
+    b"connection: x-hop",
+    b"x-hop: 1",
+    b"keep-alive: timeout=5",
+    b"proxy-authenticate: Basic",
+    b"access-control-allow-origin: *",
+    b"x-powered-by: vendor",
+    b"server: vendor",
+    b"strict-transport-security: max-age=1",
+    b"location: http://127.0.0.1:1/",
+    b"alt-svc: h3",
+]
+
+
+async def test_an_upstream_sets_no_header_but_those_that_are_known() -> None:
+    async with serving([request, json_answer(COMPLETION, b"200 OK", *HOSTILE)]) as served:
+        reply = await served.ask()
+        assert reply.status == 200
+        assert set(reply.headers) <= {"content-type", "content-length", "date", "x-request-id", "x-samewire-provider"}
+
+
+async def test_names_that_clients_make_up_are_no_labels() -> None:
+    async with serving([request, json_answer(COMPLETION)] * 2) as served:
+        for number in range(60):
+            await served.ask(CHAT | {"model": f"made-up-{number}"})
+            await served.ask(b"", f"/v1/made-up-{number}", method="GET")
+        before = len((await served.metrics()).splitlines())
+        for number in range(60, 120):
+            await served.ask(CHAT | {"model": f"made-up-{number}"})
+        text = await served.metrics()
+        assert "made-up" not in text
+        assert len(text.splitlines()) == before
+
+
+@pytest.mark.parametrize("key", ["é", "ключ", "\u2028", "' OR 1=1 --", "x" * 5000, "\x80\xff"])
+async def test_a_key_of_any_characters_is_but_wrong(key: str) -> None:
+    digest = "2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b"
+    async with Gateway(routes(1, server={"keys": [{"name": "k", "sha256": digest}]})) as gateway, Connection(gateway.address) as connection:
+        lines = f"POST /v1/chat/completions HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {key}\r\ncontent-length: 2\r\n\r\n{{}}"
+        connection.writer.write(lines.encode())
+        status, _ = await connection.head()
+        assert status == 401
+
+
+async def test_no_request_changes_the_configuration_or_tells_of_it() -> None:
+    async with serving([request, json_answer(COMPLETION)]) as served:
+        for method, path in (
+            ("POST", "/-/reload"),
+            ("GET", "/-/config"),
+            ("POST", "/config/update"),
+            ("GET", "/debug"),
+            ("PUT", "/v1/models"),
+        ):
+            reply = await served.ask(b"{}", path, method=method)
+            assert reply.status in (404, 405), path
+        for path in ("/", "/healthz", "/readyz", "/metrics", "/v1/models"):
+            assert b"sk-secret-0" not in (await served.ask(b"", path, method="GET")).body
