@@ -13,6 +13,7 @@ from tests.faults import (
     refusals,
     request_bodies,
     routing,
+    security,
     streams,
     whole_bodies,
 )
@@ -35,6 +36,7 @@ SECTIONS: tuple[Section, ...] = (
     request_bodies.SECTION,
     routing.SECTION,
     operations.SECTION,
+    security.SECTION,
 )
 
 INTRODUCTION = """\
