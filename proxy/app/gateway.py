@@ -44,7 +44,7 @@ class Gateway:
         record = Record(operation="", request_id=request_id(request.headers), time=time.time(), start=monotonic())
         fixed = b"x-request-id: %b\r\n%b" % (record.request_id.encode(), serving.cors.headers(request.headers))
         answer = Answer(request, request.connection, fixed)
-        answer.keep_alive = answer.keep_alive and self._readiness.ready
+        answer.keep_alive = answer.keep_alive and self._readiness.keeps
         exchange = Exchange(serving.rooms, request, answer, record)
         try:
             place = self._place(serving, exchange)
@@ -121,11 +121,16 @@ class Gateway:
             record.client = serving.clients.address(exchange.request.connection.peer, exchange.request.headers)
             self.log.write(record)
 
+    def part(self) -> None:
+        """Each answer from now on is its connection's last."""
+        self._readiness.keeps = False
+        for exchange in self._exchanges:
+            exchange.answer.keep_alive = False
+
     async def drain(self, grace: float) -> None:
         """Takes no new requests; running ones get `grace` seconds to end, then a 503 or an error event."""
         self._readiness.ready = False
-        for exchange in self._exchanges:
-            exchange.answer.keep_alive = False
+        self.part()
         if await self._ended(grace):
             return
         for exchange in tuple(self._exchanges):

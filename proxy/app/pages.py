@@ -38,9 +38,10 @@ class Page:
 
 @dataclass(slots=True)
 class Readiness:
-    """Whether requests are taken; `ready` becomes False when the server is told to stop."""
+    """Whether requests are taken, and connections kept after them; `ready` becomes False when the server is told to stop."""
 
     ready: bool = True
+    keeps: bool = True
 
 
 class Pages:

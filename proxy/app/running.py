@@ -29,6 +29,8 @@ from proxy.metrics import Metrics
 from proxy.routing import Standings
 from proxy.upstream import Pool
 
+#: Seconds in which a request that is on its way to a worker that is replaced has to come.
+_PARTING = 1.0
 _DESCRIPTORS = {"stdout": 1, "stderr": 2}
 
 
@@ -144,6 +146,13 @@ class RunningServer:
         self._write_to(log)
         self.config = config
         return needing_restart(old, config.server)
+
+    async def retire(self, grace: float) -> None:
+        """Ends for another that has its sockets: who is connected gets one more answer, then `close`."""
+        self._listeners.close()
+        self._gateway.part()
+        await asyncio.sleep(_PARTING)
+        await self.close(grace)
 
     async def close(self, grace: float | None = None) -> None:
         """Stops listening, lets running answers end within `grace` seconds (default: the configuration's), closes everything."""

@@ -244,7 +244,7 @@ class Supervisor:
         await fresh.settled()
         if former is not None and not former.channel.closed.is_set():
             if fresh.ready.is_set():
-                former.tell("stop", msgspec.json.encode(RETIREMENT))
+                former.tell("retire", msgspec.json.encode(RETIREMENT))
             else:
                 slot.worker = former
                 logger.error("no new worker came up: %s", fresh.failure or "it ended at once")
@@ -268,7 +268,7 @@ class Supervisor:
                 task.cancel()
             slot.close()
             if worker is not None:
-                worker.tell("stop", msgspec.json.encode(RETIREMENT))
+                worker.tell("retire", msgspec.json.encode(RETIREMENT))
         self._release([place for place in self._bound if place not in wanted])
 
     # ── sockets ──

@@ -63,7 +63,10 @@ async def work(config: Config, inheritance: Inheritance, channel: socket.socket,
     orphaned.add_done_callback(lambda _: worker.stop.set())
     await worker.channel.ask("ready")
     await worker.stop.wait()
-    await worker.server.close(worker.grace)
+    if worker.retirement is None:
+        await worker.server.close(worker.grace)
+    else:
+        await worker.server.retire(worker.retirement)
     if orphaned.done():  # the parent died; what it had promised is kept
         return 0
     await worker.channel.ask("farewell", await worker.server.own_measure())
@@ -79,6 +82,7 @@ class _Worker:
         self.server: RunningServer
         self.stop = asyncio.Event()
         self.grace: float | None = None
+        self.retirement: float | None = None
         self._config = config
         self._load = load
         self._ports: Mapping[str, int] = {}
@@ -101,6 +105,9 @@ class _Worker:
             return (await self.server.reload()).failure.encode()
         if name == "reopen":
             self.server.reopen_log()
+        if name == "retire":
+            self.retirement = msgspec.json.decode(body, type=float)
+            self.stop.set()
         if name == "stop":
             self.grace = msgspec.json.decode(body, type=float | None)
             self.stop.set()

@@ -70,6 +70,12 @@ SECTION = Section(
             RELOAD + "test_lines_that_are_lost_are_counted",
         ),
         Row(
+            "new workers take the others' places under load",
+            "every request its answer; each connection's last one says `connection: close`",
+            "an info in the log",
+            SEVERAL + "test_new_workers_under_load_lose_no_request",
+        ),
+        Row(
             "a worker dies",
             "those whom it served: a cut connection; all others nothing",
             RESTARTED,

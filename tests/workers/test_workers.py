@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import subprocess
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
@@ -25,6 +26,7 @@ from tests.stage.wires import chunk, openai_answer
 
 HELLO = {"content": "Hello"}
 STREAM = json.dumps({"model": "m", "stream": True, "messages": [{"role": "user", "content": "Hi"}]}).encode()
+CHAT = json.dumps({"model": "m", "messages": [{"role": "user", "content": "Hi"}]}).encode()
 JSON = {"content-type": "application/json"}
 
 
@@ -221,6 +223,34 @@ async def test_what_a_running_worker_cannot_change_brings_new_ones(tmp_path: Pat
         await here.ask("POST", "/-/reload", here.admin)
         assert {await here.chat("m") for _ in range(20)} == {200}
         assert len(await here.workers() & fresh) == 0
+
+
+async def ask_on(address: tuple[str, int], stop: asyncio.Event, seen: Counter[str], headers: dict[str, str]) -> None:
+    """Asks again and again, on one connection as long as it is kept."""
+    while not stop.is_set():
+        async with Connection(address) as client:
+            kept = True
+            while kept and not stop.is_set():
+                client.send("POST", "/v1/chat/completions", CHAT, JSON | headers)
+                seen["sent"] += 1
+                status, answered = await client.head()
+                await client.body(answered)
+                seen[str(status)] += 1
+                kept = answered.get("connection") != "close"
+
+
+@pytest.mark.parametrize("headers", [{"connection": "close"}, {}], ids=["fresh", "kept"])
+async def test_new_workers_under_load_lose_no_request(tmp_path: Path, headers: dict[str, str]) -> None:
+    async with site(tmp_path) as here:
+        stop, seen = asyncio.Event(), Counter[str]()
+        clients = [asyncio.create_task(ask_on(here.address, stop, seen, headers)) for _ in range(4)]
+        for loop in ("asyncio", "uvloop", "asyncio"):
+            here.configure(event_loop=loop)
+            assert (await here.ask("POST", "/-/reload", here.admin)).status == 200
+        stop.set()
+        async with asyncio.timeout(DEADLINE):
+            await asyncio.gather(*clients)
+        assert seen["sent"] == seen["200"] > 0
 
 
 async def test_addresses_move(tmp_path: Path) -> None:
