@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.faults import places
 from tests.faults.promise import Case, Row, Section, Status
+from tests.faults.whole_bodies import changes
 from tests.upstream.scripted import Step, drip, hang, reset
 
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -43,9 +44,27 @@ SECTION = Section(
         Case("refused", "the connection is refused", [], UNREACHABLE, "connect", place=places.refusing, requests=0),
         Case("dns", "the host's name is unknown", [], UNREACHABLE, "connect", place=places.unknown, requests=0),
         Case("connect-hang", "nobody takes the connection", [], LATE, "timeout", place=places.deaf, requests=0),
-        Case("tls-untrusted", "nobody has signed its certificate", [], UNREACHABLE, "tls", place=places.untrusted, requests=0),
-        Case("tls-none", "HTTP where TLS is spoken", [b"HTTP/1.1 400 No\r\n\r\n"], UNREACHABLE, "tls", place=places.no_tls, requests=0),
-        Case("tls-closed", "closed in the handshake", [], UNREACHABLE, "tls", place=places.no_tls, requests=0),
+        Case(
+            "tls-untrusted",
+            "nobody has signed its certificate",
+            [],
+            UNREACHABLE,
+            "tls",
+            place=places.untrusted,
+            requests=0,
+            changes=changes(connect=2),
+        ),
+        Case(
+            "tls-none",
+            "HTTP where TLS is spoken",
+            [b"HTTP/1.1 400 No\r\n\r\n"],
+            UNREACHABLE,
+            "tls",
+            place=places.no_tls,
+            requests=0,
+            changes=changes(connect=2),
+        ),
+        Case("tls-closed", "closed in the handshake", [], UNREACHABLE, "tls", place=places.no_tls, requests=0, changes=changes(connect=2)),
         Case("tls-hang", "silence in the handshake", [hang], LATE, "timeout", place=places.no_tls, requests=0),
         Row(
             "a certificate of another host",
