@@ -217,7 +217,7 @@ def _operation(errors: ErrorMapping, pieces: Pieces, name: str, part: Mapping[st
         headers=part.get("headers", {}),
         request=compile_request(request, (*path, "request"), pieces),
         members=compile_members(request.get("members", {}), (*path, "request", "members"), pieces),
-        response=compile_response(response, (*path, "response"), pieces),
+        response=compile_response(response, (*path, "response"), pieces, errors),
         peek=compile_peek(response.get("usage", ".usage"), errors, path, pieces),
         stream=compile_stream(part["stream"], (*path, "stream"), pieces, errors) if "stream" in part else None,
         answer=part.get("answer", "json"),

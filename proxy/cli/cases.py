@@ -126,11 +126,15 @@ class Case:
     # ── answers ──
 
     def _whole(self, body: bytes) -> Iterator[str]:
+        """Whether the answer is decoded by type or in full, the same must be made of it."""
         operation = self.operation
         found = replay_whole(body, operation.response, operation.peek, self.dialect.errors, self._context())
         yield from self._outcome(found.error, found.usage)
         document = found.error.envelope() if found.error else found.document
         yield from differences(self._expected("response.json"), _plain(msgspec.json.encode(document)), "response")
+        typed = operation.response.read(body, self._context()) if operation.response is not None else None
+        if typed is not None and _plain(msgspec.json.encode(typed)) != _plain(msgspec.json.encode(found.document)):
+            yield "response: decoded in full it is another one"
 
     def _stream(self, form: str, body: bytes) -> Iterator[str]:
         """However the bytes are cut, and whether events are decoded by type or in full, the same must be written."""

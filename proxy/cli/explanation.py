@@ -177,7 +177,7 @@ def _traced(call: TargetCall, steps: list[Step]) -> TargetCall:
     if operation.request is not None and traced.request is not None:
         operation = replace(operation, request=replace(operation.request, function=told(traced.request)))
     if operation.response is not None and traced.response is not None:
-        operation = replace(operation, response=replace(operation.response, function=told(traced.response)))
+        operation = replace(operation, response=replace(operation.response, function=told(traced.response), typed=None))
     if operation.stream is not None and traced.event is not None:
         operation = replace(operation, stream=replace(operation.stream, step_in_full=told(traced.event), decoder=None))
     return replace(call, operation=operation)

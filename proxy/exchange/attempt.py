@@ -193,6 +193,15 @@ class Attempt:
             return body
 
     def _translated(self, body: bytes, mapping: ResponseMapping) -> bytes:
+        try:
+            answer = mapping.read(body, self._context) or mapping(self._in_full(body), self._context)
+        except MISFIT as error:
+            logger.warning("an answer does not fit the rules for it", exc_info=error)
+            raise ValueError("it is not of the form it should have") from None
+        self.usage = answer.get("usage")
+        return _encode(answer)
+
+    def _in_full(self, body: bytes) -> Any:
         errors = self._target.provider.dialect.errors
         try:
             document = decode(body)
@@ -200,13 +209,7 @@ class Attempt:
             raise ValueError("it is nested too deeply") from None
         if errors.failed(document, self._context):
             raise failed_inside(body, errors, self._context)
-        try:
-            answer = mapping(document, self._context)
-        except MISFIT as error:
-            logger.warning("an answer does not fit the rules for it", exc_info=error)
-            raise ValueError("it is not of the form it should have") from None
-        self.usage = answer.get("usage")
-        return _encode(answer)
+        return document
 
     # ── streams ──
 

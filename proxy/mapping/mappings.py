@@ -170,34 +170,67 @@ def compile_members(spec: Mapping[str, Any], path: SpecPath, pieces: Pieces) -> 
 class ResponseMapping:
     """A whole answer → the canonical answer; `built` anew or rewritten in place.
 
-    Raises ValueError when it is not an object, or nothing from which an answer can be built.
+    `decoder` builds only what the rules read of one, for `typed`, which gives None for a failure.
     """
 
     function: Callable[[dict[str, Any], Context], dict[str, Any]]
     built: bool
+    decoder: msgspec.json.Decoder[Any] | None = None
+    typed: Callable[[Any, Context], dict[str, Any] | None] | None = None
 
     def __call__(self, document: Any, context: Context) -> dict[str, Any]:
+        """Raises ValueError when the document is not an object, or nothing from which an answer can be built."""
         if not isinstance(document, dict):
             raise ValueError("the answer is not a JSON object")
-        answer = settle(self.function(document, context), context)
+        return self._settled(self.function(document, context), context)
+
+    def read(self, text: bytes, context: Context) -> dict[str, Any] | None:
+        """The answer of a document that is of the expected form; None for any other: it is to be decoded in full. Raises ValueError."""
+        if self.decoder is None or self.typed is None:
+            return None
+        try:
+            answer = self.typed(self.decoder.decode(text), context)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return None
+        return None if answer is None else self._settled(answer, context)
+
+    def _settled(self, answer: dict[str, Any], context: Context) -> dict[str, Any]:
+        settle(answer, context)
         if self.built and not told_its_end(answer):
             raise ValueError("the answer does not say how it ended")
         return answer
 
 
-def compile_response(spec: Mapping[str, Any], path: SpecPath, pieces: Pieces, *, trace: bool = False) -> ResponseMapping | None:
-    """The `response:` part of an operation; None when it is passthrough."""
+def compile_response(
+    spec: Mapping[str, Any], path: SpecPath, pieces: Pieces, errors: ErrorMapping | None = None, *, trace: bool = False
+) -> ResponseMapping | None:
+    """The `response:` part of an operation; None when it is passthrough. `errors` tell what is a failure, where that is asked here."""
     if "rewrite" not in spec and "body" not in spec:
         return None
-    source = Rewrites(pieces, trace=trace)
-    root = Value("document", absent=False, kind="dict")
-    env = prepare(source, spec, path, Env(root, root, names()))
     if "rewrite" in spec:
-        source.rewrite(spec["rewrite"], (*path, "rewrite"), env)
+        source = Rewrites(pieces, trace=trace)
+        root = Value("document", absent=False, kind="dict")
+        source.rewrite(spec["rewrite"], (*path, "rewrite"), prepare(source, spec, path, Env(root, root, names())))
         source.line("return document")
-    else:
+        return ResponseMapping(source.function("response", "document, context, trace=None" if trace else "document, context"), False)
+    node = Node()
+
+    def build(typed: bool) -> Callable[..., Any]:
+        source = Rewrites(pieces, trace=trace, typed=typed)
+        root = Value("document", absent=False, kind="" if typed else "dict", node=node)
+        env = Env(root, root, names())
+        if errors is not None and errors.when is not None:
+            failed = source.decide(errors.when, ("errors", "when"), env)
+            if typed:
+                with source.block(f"if {failed.code}"):
+                    source.line("return None")
+        env = prepare(source, spec, path, env)
         source.line(f"return {source.template(spec['body'], (*path, 'body'), env).code} or {{}}")
-    return ResponseMapping(source.function("response", "document, context, trace=None" if trace else "document, context"), "body" in spec)
+        return source.function("response", "document, context, trace=None" if trace else "document, context")
+
+    plain = build(False)
+    reader = None if errors is None else decoder(node)
+    return ResponseMapping(plain, True, reader, build(True) if reader is not None else None)
 
 
 @dataclass(frozen=True, slots=True)

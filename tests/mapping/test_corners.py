@@ -1,8 +1,11 @@
 """What a careless compiler gets wrong: constants that requests share, loops and state read too late, parameters lost in silence."""
 
+import json
+
 import pytest
 from compiling import dialect
 
+from proxy.config.dialects import Shelf
 from proxy.dialect import encode_segment
 from proxy.errors import FaultError
 from proxy.mapping.chunks import ChunkWriter
@@ -175,3 +178,41 @@ def test_what_could_leave_its_place_in_an_address_is_refused(value):
 )
 def test_what_stands_in_an_address(value, shown):
     assert encode_segment(value, "id") == shown
+
+
+# -- whole answers that are decoded by type ------------------------------------------------------------------------------
+
+
+ANSWER = {"object": "chat.completion", "id": ".id", "choices": [{"finish_reason": ".why", "message": {"content": ".parts[*].text | join"}}]}
+
+
+def answers(text):
+    """What is made of a whole answer: decoded by type, and in full."""
+    operation = dialect(response={"body": ANSWER}, errors={"when": ".type == 'error'"}).operations["chat"]
+    context = Context(model="m", now=1)
+    return operation.response.read(text, context), lambda: operation.response(json.loads(text), context)
+
+
+@pytest.mark.parametrize("parts", [[], [{"text": "a"}, {"text": "b", "more": [1, {"x": None}]}, {}], None])
+def test_a_whole_answer_decoded_by_type_is_the_same(parts):
+    typed, in_full = answers(json.dumps({"id": "1", "why": "stop", "parts": parts, "more": {}}).encode())
+    assert typed is not None
+    assert typed == in_full()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [b'{"type":"error","why":"stop"}', b'{"why":"stop","parts":"text"}', b'{"why":"stop","parts":[null]}', b"[]", b"{", b"", b'"\xff"'],
+)
+def test_what_is_no_answer_of_the_usual_form_is_decoded_in_full(text):
+    assert answers(text)[0] is None
+
+
+def test_an_answer_decoded_by_type_must_tell_its_end():
+    with pytest.raises(ValueError, match="how it ended"):
+        answers(b'{"id":"1","parts":[]}')
+
+
+@pytest.mark.parametrize("name", ["anthropic", "gemini", "ollama"])
+def test_chat_answers_are_decoded_by_type(name):
+    assert Shelf().spec(name).compile().operations["chat"].response.decoder is not None
