@@ -33,6 +33,9 @@ _REFUSAL = 2**16
 #: Bytes of a close frame's reason (RFC 6455 §5.5.1).
 _REASON = 123
 
+#: With 426: the protocol and its version to ask for (RFC 9110 §7.8, RFC 6455 §4.4).
+_UPGRADE = {"upgrade": "websocket", "sec-websocket-version": "13"}
+
 _DATA = (WSMsgType.TEXT, WSMsgType.BINARY)
 
 _Side = web.WebSocketResponse[bool] | ClientWebSocketResponse[bool]
@@ -186,12 +189,14 @@ def _offered(request: web.BaseRequest) -> list[str]:
 
 
 def _check(request: web.BaseRequest, limits: RealtimeLimits) -> None:
-    """Raises ClientError for what will not be upgraded."""
+    """Raises ClientError for what will not be upgraded: 426 says what would be (RFC 6455 §4.4), 400 that it is broken (§4.2.1)."""
     origin = request.headers.get("Origin")
     if origin is not None and origin not in limits.origins and "*" not in limits.origins:
         raise ClientError("Pages of this origin may not connect here.", status=403, code="origin_not_allowed")
     if request.headers.get("Upgrade", "").lower() != "websocket":
-        raise ClientError("This address speaks WebSocket: ask for an upgrade.", status=426, headers={"upgrade": "websocket"})
+        raise ClientError("This address speaks WebSocket: ask for an upgrade.", status=426, headers=_UPGRADE)
+    if request.headers.get("Sec-WebSocket-Version") != _UPGRADE["sec-websocket-version"]:
+        raise ClientError("This address speaks version 13 of WebSocket.", status=426, headers=_UPGRADE)
     if not web.WebSocketResponse(protocols=_offered(request)).can_prepare(request):
         raise ClientError("The upgrade to WebSocket is not asked for as RFC 6455 says.", code="invalid_handshake")
 

@@ -7,14 +7,15 @@ from tests.clients.test_malformed_http import MALFORMED
 from tests.clients.test_slow import DRIPPED, ENDLESS, OPENINGS
 from tests.exchange.test_clients import PHASES
 from tests.faults.promise import Row, Section
+from tests.websocket.test_handshake import ASK_ANEW, BROKEN
 
 GONE = "499, `blame: client`; `samewire_client_disconnects_total`; the upstream closed within a second"
 UNSEEN = "nothing: no request has begun"
+REFUSED = "`blame: client`; no upstream was asked"
 #: What is refused once a request has begun, and so is a line of the log.
 BEGUN = {"chunks": "request_too_large", "2 GB declared": "request_too_large", "gzip bomb": "request_too_large"}
-EXCHANGE, LEAVING, SLOW, HTTP = (
-    f"tests/{name}.py::" for name in ("exchange/test_clients", "clients/test_leaving", "clients/test_slow", "clients/test_malformed_http")
-)
+FILES = ("exchange/test_clients", "clients/test_leaving", "clients/test_slow", "clients/test_malformed_http", "websocket/test_handshake")
+EXCHANGE, LEAVING, SLOW, HTTP, HANDSHAKE = (f"tests/{name}.py::" for name in FILES)
 
 LEAVING_SECTION = Section(
     "clients_leaving",
@@ -176,6 +177,19 @@ HTTP_SECTION = Section(
             "the answer",
             "none of them goes up",
             f"{HTTP}test_trailers_and_odd_fields_do_not_go_up",
+        ),
+        *(
+            Row(
+                f"a WebSocket handshake with {fault}",
+                "426, `upgrade: websocket`, `sec-websocket-version: 13`",
+                REFUSED,
+                f"{HANDSHAKE}test_what_to_ask_for_instead[{fault}]",
+            )
+            for fault in ASK_ANEW
+        ),
+        *(
+            Row(f"a WebSocket handshake with {fault}", "400 `invalid_handshake`", REFUSED, f"{HANDSHAKE}test_a_broken_one[{fault}]")
+            for fault in BROKEN
         ),
         Row(
             "we fail after the answer has been sent",

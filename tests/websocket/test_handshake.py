@@ -14,6 +14,11 @@ from tests.websocket.conftest import DEADLINE, serve
 UPGRADE = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ=="}
 
 
+def without(name):
+    """The upgrade request without this header."""
+    return {key: value for key, value in UPGRADE.items() if key != name}
+
+
 async def ask(session, gateway, headers=UPGRADE):
     """Status, headers and body of the answer to an upgrade request."""
     async with session.get(f"http://{gateway.address}/v1/realtime", headers=headers) as response:
@@ -84,15 +89,34 @@ async def test_origins(session, far, gateway, origins, origin, status):
         assert far.requests == []
 
 
-@pytest.mark.parametrize(
-    "headers",
-    [{}, UPGRADE | {"Sec-WebSocket-Version": "12"}, UPGRADE | {"Sec-WebSocket-Key": "short"}, UPGRADE | {"Upgrade": "h2c"}],
-)
-async def test_no_upgrade_asked(session, far, gateway, headers):
+ASK_ANEW = {
+    "no upgrade": {},
+    "another protocol": UPGRADE | {"Upgrade": "h2c"},
+    "another version": UPGRADE | {"Sec-WebSocket-Version": "12"},
+    "no version": without("Sec-WebSocket-Version"),
+}
+BROKEN = {
+    "no key": without("Sec-WebSocket-Key"),
+    "a key too short": UPGRADE | {"Sec-WebSocket-Key": "short"},
+    "no Connection field that says so": UPGRADE | {"Connection": "close"},
+}
+
+
+@pytest.mark.parametrize("headers", ASK_ANEW.values(), ids=ASK_ANEW)
+async def test_what_to_ask_for_instead(session, far, gateway, headers):
+    """RFC 6455 §4.4: the answer names the version that is spoken."""
     status, answer, body = await ask(session, gateway, headers)
-    assert status == 426
-    assert answer["upgrade"] == "websocket"
+    assert (status, answer["upgrade"], answer["sec-websocket-version"]) == (426, "websocket", "13")
     assert body["error"]["type"] == "invalid_request_error"
+    assert far.requests == []
+
+
+@pytest.mark.parametrize("headers", BROKEN.values(), ids=BROKEN)
+async def test_a_broken_one(session, far, gateway, headers):
+    """RFC 6455 §4.2.1."""
+    status, answer, body = await ask(session, gateway, headers)
+    assert (status, body["error"]["code"]) == (400, "invalid_handshake")
+    assert "upgrade" not in answer
     assert far.requests == []
 
 
