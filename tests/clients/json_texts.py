@@ -1,12 +1,13 @@
 """JSON texts, right and wrong, after RFC 8259: (name, text, verdict).
 
-Verdicts: "y" must be read, "n" must be refused, "i" may be either. Where JSON_TEST_SUITE names the folder `test_parsing` of
-https://github.com/nst/JSONTestSuite (MIT), its files are tried, too: their names begin with the verdict.
+Verdicts: "y" must be read, "n" must be refused, "i" may be either. The texts of JSONTestSuite lie in tests/suites/json_test_suite.json,
+all that the package they come from has kept whole; its `lost` names those whose bytes were no UTF-8 there, and BYTES has our own of
+that kind.
 """
 
 from __future__ import annotations
 
-import os
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -74,12 +75,33 @@ ODD: list[Text] = [
 ]
 
 
+#: Bytes that are no UTF-8, wherever they can stand.
+BYTES: list[Text] = [
+    ("a byte as an element", b"[\xff]", "n"),
+    ("a byte behind an element", b"[1\xe5]", "n"),
+    ("a byte behind a minus", b"-\xe5", "n"),
+    ("a byte in an exponent", b"1e\xe5", "n"),
+    ("a byte behind an exponent", b"1e1\xe5", "n"),
+    ("a byte escaped", b'"\\\xe5"', "n"),
+    ("a byte in an escape", b'"\\u\xe5"', "n"),
+    ("a byte where a name should be", b'{"a":0,\xb9}', "n"),
+    ("a byte in a name", b'{"\xb9":0}', "i"),
+    ("a byte alone, no text", b"\xff", "n"),
+    ("a Latin-1 letter", b"\xe9", "n"),
+    ("a Latin-1 letter in a text", b'"\xe9"', "i"),
+    ("half a byte order mark", b"\xef\xbb[]", "n"),
+    ("six bytes", b'"\xfc\x83\xbf\xbf\xbf\xbf"', "i"),
+    ("UTF-16, the other order", '["é"]'.encode("utf-16-be"), "i"),
+]
+SUITE = json.loads((Path(__file__).parents[1] / "suites" / "json_test_suite.json").read_text("utf-8"))
+
+
 def texts() -> Iterator[Text]:
-    """Ours, and the suite's where it is at hand."""
+    """Ours, and the suite's: there, the first letter of a name is the verdict."""
     for verdict, values in VALUES.items():
         for at, value in enumerate(values.split()):
             yield f"{verdict}{at} {value.decode()}", value, verdict
     yield from ODD
-    folder = os.environ.get("JSON_TEST_SUITE")
-    for path in sorted(Path(folder).glob("*.json")) if folder else ():
-        yield path.name, path.read_bytes(), path.name[0]
+    yield from BYTES
+    for name, text in SUITE["texts"].items():
+        yield name, text.encode(), name[0]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from tests.clients.json_texts import SUITE
 from tests.clients.test_json_texts import ALL, ANSWERS
 from tests.clients.test_request_bodies import FORMS
 from tests.exchange.test_requests import REFUSED, TYPES
 from tests.faults.promise import Row, Section
 
 NOTED = "`blame: client`, `error_type: invalid_request_error`; no upstream was asked"
+COUNTED = f"{len(ALL)} JSON texts ({len(SUITE['texts'])} of JSONTestSuite's {len(SUITE['texts']) + len(SUITE['lost'])})"
 FINE = "a request that went well"
 PASSED = "what the upstream makes of it"
 REQUESTS, BODIES, TEXTS = (
@@ -64,17 +66,17 @@ SECTION = Section(
         ),
         *(
             Row(
-                f"{len(ALL)} JSON texts as a part of a body, {dialect}",
+                f"{COUNTED} as a part of a body, {dialect}",
                 "what is JSON is served, what is none gets 400 `invalid_json`",
                 NOTED,
                 f"{TEXTS}test_as_a_part_of_a_request[{dialect}]",
             )
             for dialect in ANSWERS
         ),
-        Row(f"{len(ALL)} JSON texts as a whole body", "400", NOTED, f"{TEXTS}test_as_a_whole_request"),
+        Row(f"{COUNTED} as a whole body", "400", NOTED, f"{TEXTS}test_as_a_whole_request"),
         *(
             Row(
-                f"{len(ALL)} JSON texts as an upstream's answer, {dialect}",
+                f"{COUNTED} as an upstream's answer, {dialect}",
                 "502 `upstream_invalid`, or an answer",
                 "`error_kind: invalid`",
                 f"{TEXTS}test_as_an_answer[{dialect}]",
@@ -83,7 +85,7 @@ SECTION = Section(
         ),
         *(
             Row(
-                f"{len(ALL)} JSON texts as a part of an upstream's answer, {dialect}",
+                f"{COUNTED} as a part of an upstream's answer, {dialect}",
                 "the answer where it is JSON, else 502 `upstream_invalid`",
                 "`error_kind: invalid`",
                 f"{TEXTS}test_as_a_part_of_an_answer[{dialect}]",
