@@ -203,6 +203,7 @@ def read_pieces(spec: Mapping[str, Any], faults: Faults) -> Pieces:
             for name, level in spec.get("schemas", {}).items()
         },
         spec.get("defs", {}),
+        frozenset(name for row in spec.get("traits", ()) for name, value in row.items() if isinstance(value, dict | list)),
     )
 
 

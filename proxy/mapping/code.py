@@ -106,12 +106,16 @@ class Env(msgspec.Struct, frozen=True):
 
 
 class Pieces(msgspec.Struct):
-    """The named pieces of a dialect file: tables, schema levels, defs; and where its faults go."""
+    """The named pieces of a dialect file: tables, schema levels, defs; and where its faults go.
+
+    `made`: the traits that are lists or objects for some model.
+    """
 
     faults: Faults
     tables: dict[str, dict[Any, Any]] = {}
     levels: dict[str, Level] = {}
     defs: Mapping[str, Any] = {}
+    made: frozenset[str] = frozenset()
 
 
 def names() -> dict[str, Value]:

@@ -167,12 +167,19 @@ class Expressions(Filtering):
             return env.item if tree.root == "." else env.root
         if tree.root == "uuid":
             return Value(self.assign("context.uuid()"), absent=False)
+        if tree.root == "traits" and self.pieces.made and not self.plain(tree):  # what is done to them must not show in the next request
+            return Value(self.assign("deepcopy(context.traits)"), absent=False, kind="dict")
         if tree.root in env.names:
             self.reading |= env.names[tree.root].reads
         else:
             self.faults.unknown(path, "unknown-variable", "variable", "$" + tree.root, ["$" + name for name in env.names], tree.offset)
             return ABSENT
         return env.names[tree.root]
+
+    def plain(self, tree: Path) -> bool:
+        """Whether a path into the traits finds a text, a number or a truth value."""
+        first = tree.segments[0][0] if tree.segments else None
+        return isinstance(first, Name) and len(tree.segments[0]) == 1 and first.name not in self.pieces.made
 
     def path(self, tree: Path, path: SpecPath, env: Env) -> Value:
         root = self.root(tree, path, env)

@@ -38,6 +38,19 @@ def test_a_constant_that_a_later_rule_edits_stays_as_it_was(constant):
     assert second["metadata"] == {"source": "rule"}
 
 
+@pytest.mark.parametrize(
+    "field",
+    ["$traits.extra", "$traits.extra | object", "$traits.none // $traits.extra", {"$if": "$traits.extra", "$then": "$traits.extra"}],
+)
+def test_a_trait_that_a_later_rule_edits_stays_as_it_was(field):
+    rules = [{"set": {"extra": field}}, {"at": "extra.kept", "set": {"model": ".model // $model"}}]
+    edited = dialect(traits=[{"model": "*", "extra": {"kept": {"a": 1}}}], request={"rewrite": rules})
+    mapping = edited.operations["chat"].request
+    for model in ("first", "second"):
+        body, _ = mapping({"model": "x"}, Context(model=model, traits=edited.traits(model)))
+        assert body["extra"] == {"kept": {"a": 1, "model": model}}
+
+
 def test_what_the_last_touch_adds_to_an_answer_stays_with_it():
     call = {"type": "function", "function": {"name": "f"}}
     choice = {"finish_reason": "stop", "message": {"content": None, "tool_calls": [call]}}
