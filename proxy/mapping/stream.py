@@ -23,6 +23,7 @@ DONE_DATA = b"[DONE]"
 Event = tuple[str, bytes]
 #: White space of JSON that is in no event's data: SSE ends lines with a CR, NDJSON with a LF.
 _JOINTS = {"sse": b"\r", "ndjson": b"\n"}
+_OPENS, _CLOSES = b"{}"  # as numbers: looking at the ends of a line costs less than looking through it
 
 #: Events kept for the usage that they tell.
 _MOST_LATER = 16
@@ -163,15 +164,17 @@ class Stream:
     def documents(self, events: list[Event]) -> list[Any] | None:
         """The events typed, decoded in one go; None where one of them must be read in full.
 
-        Their data is joined by a byte that is in none of it. If all joints stand between `}` and `{`, each parts two documents, and
-        if there are as many documents as events, nothing else does: each event is one document.
+        Their data is joined by a byte that is in none of it. As each begins with `{` and ends with `}`, each joint parts two documents,
+        and if there are as many documents as events, nothing else does: each event is one document.
         """
         if self.decoder is None:
             return None
         joint = self.joint
-        text = joint.join([data for _, data in events])
-        if len(events) > 1 and text.count(b"}%b{" % joint) != len(events) - 1:
-            return None
+        lines = [data for _, data in events]
+        for line in lines:
+            if not line or line[0] != _OPENS or line[-1] != _CLOSES:
+                return None
+        text = joint.join(lines)
         try:
             if not text.isascii():
                 text.decode()  # what the rules do not read is skipped undecoded, and must be UTF-8 all the same
