@@ -85,7 +85,7 @@ CHAT_OPERATION = next(operation for operation in load_client_dialect("openai").o
 def test_whatever_a_body_is_it_is_translated_or_refused(dialect: str) -> None:
     target = target_of(dialect)
 
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=60)
     @given(BODIES)
     def whatever(body: dict[str, Any]) -> None:
         try:

@@ -26,7 +26,7 @@ def test_recordings_come_out_right(theatre: Theatre, vendor: str) -> None:
     assert tally.passed[vendor] == len(chosen)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(data=st.data())
 def test_any_cut_of_any_recording_comes_out_right(theatre: Theatre, data: st.DataObject) -> None:
     exchange = data.draw(st.sampled_from(EXCHANGES), label="recording")

@@ -112,7 +112,7 @@ def test_a_broken_stream_says_so(theatre: Theatre, exchange: Exchange, end: End)
         assert not found, f"{exchange.path} broken at byte {place} of {len(exchange.body())}: {found}"
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_a_stream_broken_anywhere_says_so(theatre: Theatre, data: st.DataObject) -> None:
     exchange = data.draw(st.sampled_from([one for one in STREAMS if len(one.body()) < 20_000]).map(lambda one: one), label="recording")

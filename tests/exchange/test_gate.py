@@ -53,7 +53,7 @@ async def turn() -> None:
         await asyncio.sleep(0)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(STEP, max_size=40), st.integers(1, 3), st.integers(0, 4))
 def test_any_crowd(steps: list[tuple[str, int]], limit: int, queue: int) -> None:
     asyncio.run(_any_crowd(steps, limit, queue))

@@ -10,7 +10,7 @@ from proxy.mapping.chunks import ChunkWriter
 from proxy.mapping.context import Context
 
 TABLES = {"words": {"x": "ex", "y": "why", "1": "one"}}
-SEVERAL = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+SEVERAL = settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 VARIABLES = ("v", "w")
 
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 from compiling import dialect
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.mapping.chunks import ChunkWriter
@@ -69,7 +69,6 @@ def result(codec, events, sizes, typed=True):
 
 
 @pytest.mark.parametrize("codec", MAPPINGS)
-@settings(deadline=None)
 @given(events=st.lists(st.sampled_from([*WHOLE, *WHOLE, b"[DONE]", *BROKEN])), sizes=st.lists(st.integers(1, 5)))
 def test_how_many_come_at_once_makes_no_difference(codec, events, sizes):
     assert result(codec, events, iter(sizes)) == result(codec, events, iter([1] * len(events)), typed=False)

@@ -5,7 +5,7 @@ import re
 
 import pytest
 from compiling import dialect
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.mapping.chunks import ChunkWriter
@@ -151,7 +151,6 @@ values = st.recursive(
 )
 
 
-@settings(deadline=None)
 @given(
     st.lists(
         st.tuples(

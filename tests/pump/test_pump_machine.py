@@ -308,5 +308,5 @@ def unchunked(data: bytes) -> bytes:
     return body
 
 
-Pump.TestCase.settings = settings(max_examples=200, stateful_step_count=12, suppress_health_check=list(HealthCheck), deadline=None)
+Pump.TestCase.settings = settings(max_examples=200, stateful_step_count=12, suppress_health_check=list(HealthCheck))
 TestPump = Pump.TestCase

@@ -46,7 +46,7 @@ def test_the_least_loaded_for_its_weight() -> None:
 CLIENTS = [f"client {number}".encode() for number in range(60)]
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.sets(st.sampled_from([f"p{number}/m" for number in range(9)]), min_size=2), st.data())
 def test_a_client_stays_and_only_those_of_a_target_that_leaves_move(targets: set[str], data: st.DataObject) -> None:
     everybody = resolution(*sorted(targets), order="sticky")

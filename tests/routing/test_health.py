@@ -99,7 +99,7 @@ class Life(RuleBasedStateMachine):
 
 
 TestLife = Life.TestCase
-TestLife.settings = settings(max_examples=200, stateful_step_count=50, deadline=None)
+TestLife.settings = settings(max_examples=200, stateful_step_count=50)
 
 
 def test_the_cool_down_doubles_up_to_its_longest_and_starts_anew_after_a_success() -> None:
