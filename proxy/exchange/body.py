@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import zlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 
 from aiohttp import hdrs
@@ -20,6 +20,8 @@ from proxy.exchange.client import ClientRequest
 ONE_PIECE = 2**16
 #: Strings that a JSON body may have: it is read in one go, and what has many small parts takes long.
 STRINGS = 2**19
+#: Bytes that are decompressed in one go.
+_STEP = 2**19
 
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
@@ -74,14 +76,16 @@ def encoding(request: ClientRequest) -> str:
 
 
 def say_continue(request: ClientRequest) -> None:
-    """Answers `Expect: 100-continue`; raises ClientError 417 for anything else that is expected (RFC 9110 §10.1.1)."""
+    """Answers `Expect: 100-continue`, unless the client has begun to send without waiting; raises ClientError 417 for anything else
+    that is expected (RFC 9110 §10.1.1)."""
     expected = request.headers.get(hdrs.EXPECT)
     if expected is None:
         return
     if expected.lower() != "100-continue":
         raise ClientError("Only `Expect: 100-continue` can be met.", status=417)
-    transport = request.connection.transport
-    if transport is not None and request.http11:
+    transport, content = request.connection.transport, request.content
+    waits = not content.total_bytes and not content.is_eof()
+    if waits and request.http11 and transport is not None:
         transport.write(_CONTINUE)
 
 
@@ -92,28 +96,29 @@ async def read_whole(request: ClientRequest, limits: BodyLimits) -> bytes:
     if length is not None and int(length) > limits.size:
         raise too_large(limits.size)
     say_continue(request)
-    return _undone(await _collect(request, limits), coding, limits.size)
+    body = await _collect(request, limits)
+    return await _inflated(body, coding, limits.size) if coding else body
 
 
 def whole(request: ClientRequest, limits: BodyLimits) -> bytes:
-    """The body of a request that has all arrived, decompressed. Raises ClientError 400, 413, 415, 417."""
-    coding = encoding(request)
+    """The body of a request that has all arrived, and is not compressed. Raises ClientError 413, 417."""
     say_continue(request)
     content = request.content
     # A small body that came in one piece is that piece; aiohttp would make another of it.
-    piece = content._buffer[0] if 0 < content.total_bytes < ONE_PIECE and len(content._buffer) == 1 else content.read_nowait()
-    return _undone(piece, coding, limits.size)
-
-
-def _undone(body: bytes, coding: str, limit: int) -> bytes:
-    if len(body) > limit:
-        raise too_large(limit)
-    return inflate(body, coding, limit) if coding else body
+    body = content._buffer[0] if 0 < content.total_bytes < ONE_PIECE and len(content._buffer) == 1 else content.read_nowait()
+    if len(body) > limits.size:
+        raise too_large(limits.size)
+    return body
 
 
 def _strings(piece: bytes) -> int:
     """How many strings of JSON a piece of text holds, or more: an upper bound of its members, for the price of two searches."""
     return piece.count(b'"') - piece.count(b'\\"')
+
+
+def _check_strings(strings: int) -> None:
+    if strings > STRINGS:
+        raise ClientError(f"The JSON has more than {STRINGS} strings.", code="invalid_json")
 
 
 async def _collect(request: ClientRequest, limits: BodyLimits) -> bytes:
@@ -127,8 +132,7 @@ async def _collect(request: ClientRequest, limits: BodyLimits) -> bytes:
                 strings += _strings(piece)
                 if size > limits.size:
                     raise too_large(limits.size)
-                if strings > STRINGS:
-                    raise ClientError(f"The JSON has more than {STRINGS} strings.", code="invalid_json")
+                _check_strings(strings)
     except TimeoutError:
         raise _too_slow() from None
     return b"".join(pieces)
@@ -160,26 +164,38 @@ def _too_slow() -> ClientError:
     return ClientError("The request body did not arrive in time.", status=408, code="request_timeout")
 
 
-def inflate(body: bytes, coding: str, limit: int) -> bytes:
-    """`body` decompressed. Never holds more than `limit` bytes: raises ClientError 413 beyond it, 400 for what is not gzip."""
-    # 47: gzip and zlib headers both; some clients send zlib's raw form for "deflate" (RFC 9110 §8.4.1.2).
-    raw = coding == "deflate" and not _has_zlib_header(body)
+async def _inflated(body: bytes, coding: str, limit: int) -> bytes:
+    """The body decompressed; between two steps others have their turn."""
     pieces: list[bytes] = []
+    strings = 0
+    for piece in inflate(body, coding, limit):
+        pieces.append(piece)
+        strings += _strings(piece)
+        _check_strings(strings)
+        await asyncio.sleep(0)
+    return b"".join(pieces)
+
+
+def inflate(body: bytes, coding: str, limit: int) -> Iterator[bytes]:
+    """`body` decompressed, in pieces. Raises ClientError 413 when they have more than `limit` bytes, 400 for what is not gzip."""
+    # 47: gzip and zlib headers both; some clients send zlib's raw form for "deflate" (RFC 9110 §8.4.1.2).
+    window = -15 if coding == "deflate" and not _has_zlib_header(body) else 47
     left = limit
     while body:
-        decoder = zlib.decompressobj(-15 if raw else 47)
-        try:
-            piece = decoder.decompress(body, left + 1)
-        except zlib.error:
-            raise ClientError(f"The request body is not valid {coding}.", code="invalid_encoding") from None
-        left -= len(piece)
-        if left < 0:
-            raise too_large(limit)
-        if not decoder.eof:
-            raise ClientError(f"The {coding} request body ends too early.", code="invalid_encoding")
-        pieces.append(piece)
+        decoder = zlib.decompressobj(window)
+        while not decoder.eof:
+            try:
+                piece = decoder.decompress(body, _STEP)
+            except zlib.error:
+                raise ClientError(f"The request body is not valid {coding}.", code="invalid_encoding") from None
+            left -= len(piece)
+            if left < 0:
+                raise too_large(limit)
+            if not piece and not decoder.eof:
+                raise ClientError(f"The {coding} request body ends too early.", code="invalid_encoding")
+            yield piece
+            body = decoder.unconsumed_tail
         body = decoder.unused_data  # gzip allows several members, one after another
-    return b"".join(pieces)
 
 
 def _has_zlib_header(body: bytes) -> bool:

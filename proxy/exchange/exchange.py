@@ -17,6 +17,7 @@ from proxy.config.model import Route
 from proxy.errors import ClientError, ClientGone, ExchangeError, GatewayError, UpstreamError
 from proxy.exchange.answer import Answer
 from proxy.exchange.attempt import Attempt
+from proxy.exchange.body import encoding
 from proxy.exchange.client import ClientRequest
 from proxy.exchange.heartbeat import Heartbeat
 from proxy.exchange.held import Held
@@ -159,8 +160,8 @@ class Exchange:
         return lines
 
     def _read_arrived(self) -> bool:
-        """Reads the request, if it came with its head; nearly every one does."""
-        if self.operation.body != "json" or not self.request.content.is_eof():
+        """Reads the request, if it came with its head, and not compressed; nearly every one does."""
+        if self.operation.body != "json" or not self.request.content.is_eof() or encoding(self.request):
             return False
         self.asked = read_arrived(self.request, self.operation, self.rooms.limits)
         return True
