@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
 from multidict import CIMultiDictProxy, istr
 
 _FORWARDED_FOR = istr("x-forwarded-for")
+_REAL_IP = istr("x-real-ip")
+_FORWARDED = istr("forwarded")
+#: A node of RFC 7239, §4, without its port: an IPv6 address is quoted and in brackets.
+_NODE = re.compile(r"""\bfor\s*=\s*"?(\[[^]]*|[^;,":]*)""", re.IGNORECASE)
 
 
 class Clients:
@@ -40,6 +45,16 @@ class Clients:
 def forwarded_for(headers: CIMultiDictProxy[str]) -> list[str]:
     """What X-Forwarded-For names, the farthest first."""
     return [address.strip() for line in headers.getall(_FORWARDED_FOR, ()) for address in line.split(",")]
+
+
+def spoken_for(headers: CIMultiDictProxy[str]) -> list[str]:
+    """Whatever any kind of proxy tells of whom it forwards for."""
+    found = forwarded_for(headers)
+    if _REAL_IP in headers:
+        found += headers.getall(_REAL_IP)
+    if _FORWARDED in headers:
+        found += [node.strip().lstrip("[") for line in headers.getall(_FORWARDED) for node in _NODE.findall(line)]
+    return found
 
 
 def parsed(address: str) -> IPv4Address | IPv6Address | None:

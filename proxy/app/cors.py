@@ -11,7 +11,8 @@ from collections.abc import Iterable
 from aiohttp import hdrs
 from multidict import CIMultiDictProxy
 
-_EXPOSED = "x-request-id, retry-after, retry-after-ms, x-should-retry, x-samewire-provider, x-samewire-dropped, server-timing"
+_OURS = ", ".join(f"x-samewire-{what}" for what in ("provider", "dropped", "attempts", "failures"))
+_EXPOSED = f"x-request-id, retry-after, retry-after-ms, x-should-retry, {_OURS}, server-timing"
 _EXPOSED_LIMITS = ", ".join(f"x-ratelimit-{what}-{of}" for what in ("limit", "remaining", "reset") for of in ("requests", "tokens"))
 #: Field names as RFC 9110 §5.1 writes them.
 _NAMES = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~, \t-]{1,4096}")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator
+from hmac import compare_digest
 
 from aiohttp import hdrs
 from multidict import CIMultiDictProxy, istr
 
-from proxy.app.clients import forwarded_for, parsed
+from proxy.app.clients import parsed, spoken_for
+from proxy.app.cors import Cors
 from proxy.config.model import ClientKey
 from proxy.errors import ClientError
 from proxy.exchange.client import ClientRequest
@@ -37,35 +39,45 @@ def presented_keys(headers: CIMultiDictProxy[str]) -> Iterator[str]:
 
 def digest(key: str) -> bytes:
     """SHA-256 of a key."""
-    return hashlib.sha256(key.encode("utf-8", "surrogateescape")).digest()
+    return hashlib.sha256(_bytes(key)).digest()
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")
 
 
 class Keys:
-    """The listed keys. None listed: whoever sits at this machine may ask, and nobody else."""
+    """The listed keys. None listed: whoever sits at this machine may ask; nobody else, and no page of another site."""
 
-    def __init__(self, keys: Iterable[ClientKey]) -> None:
+    def __init__(self, keys: Iterable[ClientKey], cors: Cors | None = None) -> None:
         self._digests = frozenset(key.sha256 for key in keys)
+        self._cors = cors or Cors(())
 
     def check(self, request: ClientRequest) -> str:
-        """The first eight hex digits of the key's digest, "" without a key. Raises ClientError 401.
+        """The first eight hex digits of the key's digest, "" without a key. Raises ClientError 401 or 403.
 
         A digest looked up in a table tells an attacker's clock nothing of a key.
         """
         connection, authorization = request.connection, request.headers.get(hdrs.AUTHORIZATION)
-        if authorization is not None and connection.admitted is not None and connection.admitted[:2] == (self, authorization):
-            return connection.admitted[2]
+        if authorization is not None and connection.admitted is not None:
+            keys, known, shown = connection.admitted
+            if keys is self and compare_digest(_bytes(authorization), known):
+                return shown
         first = b""
         for key in presented_keys(request.headers):
             given = digest(key)
             if given in self._digests:
                 if authorization is not None:
-                    connection.admitted = self, authorization, given[:4].hex()
+                    connection.admitted = self, _bytes(authorization), given[:4].hex()
                 return given[:4].hex()
             first = first or given
         if self._digests:
             raise _unauthorized("The API key is not known here." if first else "No API key was given: send it as `Authorization: Bearer`.")
         if not is_local(request.connection.peer, request.headers):
             raise _unauthorized("No client keys are listed here, so that only this machine is served. List keys under `server.keys`.")
+        origin = request.headers.get(hdrs.ORIGIN)
+        if origin is not None and not self._cors.allows(origin):  # forms are sent without a preflight, and a name can be made to lead here
+            raise ClientError("Pages of this origin may not ask here: list it under `server.cors`.", status=403, code="origin_not_allowed")
         return first[:4].hex()
 
     def own(self, headers: CIMultiDictProxy[str]) -> str | None:
@@ -76,10 +88,10 @@ class Keys:
 def is_local(peer: str, headers: CIMultiDictProxy[str]) -> bool:
     """Whether a client sits at this machine: on loopback or a Unix socket (""), and so for everybody a proxy forwards for.
 
-    A client can add addresses to x-forwarded-for, never take away the one its proxy adds: the header may close this door, never open it,
+    A client can add addresses to such headers, never take away the one its proxy adds: they may close this door, never open it,
     so that it does not matter here which proxies are trusted.
     """
-    addresses = [*([peer] if peer else []), *forwarded_for(headers)]
+    addresses = [*([peer] if peer else []), *spoken_for(headers)]
     return all((found := parsed(address)) is not None and found.is_loopback for address in addresses)
 
 

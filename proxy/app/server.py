@@ -48,7 +48,7 @@ class ClientConnection(Arriving):
         self.busy = False
         self.flow: Flow | None = None
         self.peer = ""
-        self.admitted: tuple[object, str, str] | None = None
+        self.admitted: tuple[object, bytes, str] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)

@@ -56,7 +56,8 @@ class Serving:
 def serving(config: Config, lasting: Lasting) -> Serving:
     """Serves `config` with what is there already."""
     settings = config.server
-    keys = Keys(config.keys)
+    cors = Cors(settings.cors)
+    keys = Keys(config.keys, cors)
     router = Router(config.routes, partial(build, metrics=lasting.metrics, standings=lasting.standings, gates=lasting.gates))
     pages = Pages(router, lasting.readiness, lasting.measure if settings.admin is None else None).all()
     rooms = Rooms(
@@ -74,7 +75,7 @@ def serving(config: Config, lasting: Lasting) -> Serving:
         rooms=rooms,
         keys=keys,
         clients=Clients(settings.trusted_proxies),
-        cors=Cors(settings.cors),
+        cors=cors,
         urls=Urls(lasting.dialect.root, endpoints),
         quiet=frozenset(page.name for page in pages if not page.logged),
     )

@@ -75,11 +75,12 @@ class Urls(Generic[T]):
 
     def methods(self, target: str) -> tuple[str, ...]:
         """The methods of a path, for OPTIONS. Raises ClientError 404."""
-        for candidate in self._readings(target.partition("?")[0]):
+        path = target.partition("?")[0]
+        for candidate in self._readings(path):
             found, _ = self._methods(candidate)
             if found is not None:
                 return tuple(found)
-        raise self._unknown("OPTIONS", target)
+        raise self._unknown("OPTIONS", path)
 
     def _readings(self, path: str) -> Iterator[str]:
         """The path as it is, then with the root taken off as often as it is there."""

@@ -26,7 +26,7 @@ class Connection(Protocol):
     transport: asyncio.Transport | None
     flow: Flow | None
     peer: str
-    admitted: tuple[object, str, str] | None
+    admitted: tuple[object, bytes, str] | None
 
     @property
     def writing_paused(self) -> bool: ...

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from base64 import b64encode
+from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Iterable, Iterator
 from urllib.parse import parse_qsl, quote
 
@@ -19,6 +19,9 @@ _SHOWN = "***"
 _MESSAGE_LIMIT = 4000
 #: Headers and parameters that say by their names that they hold a secret.
 _TELLING = re.compile(r"authorization|cookie|.*(key|token|secret)|sig|code", re.IGNORECASE)
+_ESCAPE = re.compile("%..")
+#: Base64 writes three bytes as four characters: how many of them have bits of the 0, 1 or 2 bytes that stand before in their group.
+_SHARED = (0, 2, 3)
 
 
 def secrets_of(provider: Provider, routes: Iterable[Route]) -> Iterator[str]:
@@ -42,11 +45,16 @@ def long_enough(secrets: Iterable[str]) -> set[str]:
 
 
 def _spellings(secret: str) -> Iterator[str]:
-    """As it is, as in a URL, as in Basic credentials (alone, as a password, as a user)."""
+    """As it is, as in a URL, and as a part of anything in Base64 (Basic credentials, a whole header)."""
     yield secret
-    yield quote(secret, safe="")
-    for text in (secret, f":{secret}", f"{secret}:"):
-        yield b64encode(text.encode()).decode().rstrip("=")
+    escaped = quote(secret, safe="")
+    yield escaped
+    yield _ESCAPE.sub(lambda escape: escape[0].lower(), escaped)
+    for before, shared in enumerate(_SHARED):
+        data = bytes(before) + secret.encode()
+        inner = slice(shared, len(data) * 8 // 6)
+        yield b64encode(data).decode()[inner]
+        yield urlsafe_b64encode(data).decode()[inner]
 
 
 class Scrubber:

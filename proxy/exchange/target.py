@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import parse_qsl, unquote_plus
 
 import msgspec
 from multidict import istr
@@ -171,7 +172,16 @@ def _path(choice: Choice, stream: bool, identifier: str, query: str) -> str:
     except ValueError as error:
         param = "model" if "{model}" in address.text else None
         raise ClientError(f"This cannot be asked of the upstream: {error}.", param=param) from None
-    return path + (f"{'&' if '?' in path else '?'}{query}" if query else "")
+    return _asked(path, query) if query else path
+
+
+def _asked(path: str, query: str) -> str:
+    """The path with a client's query; what the configuration's own query says already is not for clients to say."""
+    known = path.partition("?")[2]
+    if not known:
+        return f"{path}?{query}"
+    names = {name for name, _ in parse_qsl(known, keep_blank_values=True)}
+    return "&".join((path, *(part for part in query.split("&") if unquote_plus(part.partition("=")[0]) not in names)))
 
 
 def _request_line(choice: Choice, stream: bool, identifier: str = "", query: str = "") -> bytes:

@@ -53,9 +53,9 @@ def trace_headers(headers: CIMultiDictProxy[str]) -> bytes:
 
 def via(headers: CIMultiDictProxy[str]) -> bytes:
     """The header line that tells where the request has been. Raises GatewayError 508 when it has been here: its target leads back to us."""
-    given = headers.get(VIA)
-    if given is None:
+    if VIA not in headers:
         return _VIA_HERE
+    given = ", ".join(headers.getall(VIA))
     if _HERE in given:
         raise GatewayError("This model's target leads back to this gateway.", status=508, code="request_loop")
     return f"via: {given}, 1.1 {_HERE}\r\n".encode() if _PRINTABLE.fullmatch(given) else _VIA_HERE

@@ -86,8 +86,9 @@ async def test_content_types(content_type: str, status: int) -> None:
 
 async def test_a_browser_must_say_its_content_type() -> None:
     """Else any page could send requests here without being allowed to."""
-    async with serving(OK) as served:
-        assert (await served.ask(CHAT, headers={"content-type": "", "origin": "https://evil.example"})).status == 415
+    page = "https://page.example"
+    async with serving(OK, server={"cors": [page]}) as served:
+        assert (await served.ask(CHAT, headers={"content-type": "", "origin": page})).status == 415
 
 
 async def test_what_is_not_routing_goes_through_byte_for_byte() -> None:

@@ -33,6 +33,12 @@ SECTION = Section(
             f"{SECURITY}test_a_client_chooses_no_host",
         ),
         Row(
+            "a query with parameters that the provider's address has already",
+            "the answer",
+            "the configuration's stand, the client's others are added",
+            f"{SECURITY}test_a_clients_query_changes_none_of_the_configuration",
+        ),
+        Row(
             "the address of an image inside the network",
             "the upstream's answer",
             "passed on as text, fetched by nobody here",
@@ -64,7 +70,7 @@ SECTION = Section(
         ),
         Row("an upstream that echoes a key", "`***`", "`***`", f"{FAILURES}test_secrets_are_scrubbed_from_what_upstreams_echo"),
         Row("… in a header", "`***`", "`***`", f"{FAILURES}test_secrets_are_scrubbed_from_headers_that_reach_the_client"),
-        Row("… escaped as in a URL, or as Basic credentials", "`***`", "`***`", f"{SECURITY}test_no_spelling_of_a_key_is_shown"),
+        Row("… escaped as in a URL, or inside anything in Base64", "`***`", "`***`", f"{SECURITY}test_no_spelling_of_a_key_is_shown"),
         Row(
             "keys and talk in logs and metrics",
             "–",
@@ -100,6 +106,18 @@ SECTION = Section(
             "401",
             "only this machine is served",
             "tests/app/test_server.py::test_without_keys_only_this_machine_is_served",
+        ),
+        Row(
+            "the same, and a proxy that names the client by X-Forwarded-For, X-Real-IP or Forwarded",
+            "401",
+            "such headers close this door, and never open it",
+            f"{SECURITY}test_without_keys_nobody_is_served_for_whom_a_proxy_asks",
+        ),
+        Row(
+            "no keys listed, and a page of another site in a browser on this machine",
+            "403 `origin_not_allowed`",
+            "only pages in `server.cors` may ask",
+            f"{SECURITY}test_without_keys_no_page_of_another_site_is_served",
         ),
         Row("a WebSocket from another site's page", "403 `origin_not_allowed`", "–", "tests/websocket/test_handshake.py::test_origins"),
     ),

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import base64
 import re
-from urllib.parse import quote
+from collections.abc import Iterator
+from urllib.parse import quote, unquote
 
 import pytest
 
@@ -125,21 +126,91 @@ async def test_a_target_that_leads_back_is_refused() -> None:
         assert len(upstream.asked) == 1
         await call(gateway.address, {"model": "openai/m", "messages": []}, headers={"via": "1.1 another"})
         assert upstream.last.headers["via"] == f"1.1 another, {via}"
+        again = await call(gateway.address, {"model": "openai/m", "messages": []}, headers={"via": "1.1 another", "Via": via})
+        assert again.status == 508, "in a line of its own"
+
+
+@pytest.mark.parametrize(
+    ("asked", "sent"),
+    [
+        ("key=theirs", "key=ours&api-version=1"),
+        ("api%2dversion=9&KEY=x&beta=true", "key=ours&api-version=1&KEY=x&beta=true"),
+        ("beta=true", "key=ours&api-version=1&beta=true"),
+    ],
+)
+async def test_a_clients_query_changes_none_of_the_configuration(asked: str, sent: str) -> None:
+    async with Upstream() as upstream:
+        url = f"http://127.0.0.1:{upstream.port}/v1?key=ours&api-version=1"
+        async with Gateway(routes(upstream.port, providers={"openai": {"base_url": url}})) as gateway:
+            upstream.answer(openai_answer({"content": "Hi"}))
+            await call(gateway.address, {"model": "openai/m", "messages": []}, f"/v1/chat/completions?{asked}")
+            assert upstream.last.path == f"/v1/chat/completions?{sent}"
+
+
+# ── who is served ──
+
+
+@pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://127.0.0.1.evil.example:8787"])
+async def test_without_keys_no_page_of_another_site_is_served(origin: str) -> None:
+    """Whoever reads it in a browser on this machine sits at this machine, too."""
+    async with serving([request, json_answer(COMPLETION)] * 2, server={"cors": ["https://app.example"]}) as served:
+        reply = await served.ask(headers={"origin": origin})
+        assert (reply.status, reply.error["code"]) == (403, "origin_not_allowed")
+        assert (await served.ask(b"", "/v1/models", {"origin": origin}, "GET")).status == 403
+        assert served.upstream.requests == []
+        assert (await served.ask(headers={"origin": "https://app.example"})).status == 200
+
+
+@pytest.mark.parametrize(
+    ("told", "status"),
+    [
+        ({"x-real-ip": "203.0.113.9"}, 401),
+        ({"x-real-ip": "127.0.0.1"}, 200),
+        ({"forwarded": "for=203.0.113.9;proto=https"}, 401),
+        ({"forwarded": 'by=10.0.0.1, for=127.0.0.1, For="[2001:db8::1]:4711"'}, 401),
+        ({"forwarded": "for=unknown"}, 401),
+        ({"forwarded": 'for="[::1]:80", for=127.0.0.1:4711'}, 200),
+        ({"forwarded": "proto=https;host=gateway.example"}, 200),
+    ],
+)
+async def test_without_keys_nobody_is_served_for_whom_a_proxy_asks(told: dict[str, str], status: int) -> None:
+    async with serving([request, json_answer(COMPLETION)]) as served:
+        assert (await served.ask(headers=told)).status == status
 
 
 # ── what is shown ──
 
 
-@pytest.mark.parametrize("spelling", [str, lambda key: quote(key, safe=""), lambda key: base64.b64encode(f":{key}".encode()).decode()])
-async def test_no_spelling_of_a_key_is_shown(spelling: object) -> None:
-    key = "sk/secret+key=1"
-    assert callable(spelling)
-    echo = json_answer({"error": {"message": f"bad key {spelling(key)}!"}}, b"401 No", b"retry-after: " + spelling(key).encode())
-    async with serving([request, echo], providers={"p0": {"key": key}}) as served:
+KEY = "sk/secret+key=1?~>>>"
+SPELLINGS = [
+    KEY,
+    quote(KEY, safe=""),
+    re.sub("%..", lambda escape: escape[0].lower(), quote(KEY, safe="")),
+    *(
+        encode(f"{before}{KEY}{after}".encode()).decode()
+        for encode in (base64.b64encode, base64.urlsafe_b64encode)
+        for before, after in (("", ""), (":", ""), ("", ":"), ("user:", ""), ("Authorization: Bearer ", "\r\nhost: a"))
+    ),
+]
+
+
+def readings(shown: str) -> Iterator[str]:
+    """What somebody can make of it."""
+    yield shown
+    yield unquote(shown)
+    for token in re.findall(r"[\w+/-]{8,}", shown.translate({ord("-"): "+", ord("_"): "/"})):
+        yield base64.b64decode(token[: len(token) // 4 * 4]).decode("latin-1")
+
+
+@pytest.mark.parametrize("spelled", SPELLINGS)
+async def test_no_spelling_of_a_key_is_shown(spelled: str) -> None:
+    echo = json_answer({"error": {"message": f"bad key {spelled}!"}}, b"401 No", b"retry-after: " + spelled.encode())
+    async with serving([request, echo], providers={"p0": {"key": KEY}}) as served:
         reply = await served.ask()
         shown = reply.body.decode() + repr(reply.headers) + await served.metrics()
-        assert spelling(key).rstrip("=") not in shown
+        assert not [reading for reading in readings(shown) if any(KEY[at : at + 8] in reading for at in range(len(KEY) - 7))]
         assert "***" in reply.error["message"]
+        assert "***" in reply.headers["retry-after"]
 
 
 HOSTILE = [
