@@ -65,10 +65,12 @@ class Calls:
 
     def goes_on(self, piece: dict[str, Any]) -> bool:
         """Whether a piece is more arguments of a known call and nothing else, under an index that is ours, too: nearly all are."""
-        index, function = piece.get("index"), piece.get("function")
-        if type(index) is not int or self.places.get(index) != index or len(piece) != 2:
+        try:
+            index, function = piece["index"], piece["function"]
+            more = len(piece) == 2 and len(function) == 1 and function["arguments"]
+        except (LookupError, TypeError):
             return False
-        if type(function) is not dict or len(function) != 1 or not function.get("arguments"):
+        if not more or type(index) is not int or self.places.get(index) != index:
             return False
         self.last = index
         self.argued[index] = True
@@ -169,7 +171,8 @@ class ChunkWriter(Tokens):
         """One piece of a choice, in OpenAI's delta form."""
         if not delta:
             return
-        choice = self.choices.get(index or 0) or self.open(index or 0)
+        index = index or 0
+        choice = self.choices[index] if index in self.choices else self.open(index)
         if "tool_calls" in delta and not self.number(choice, delta):
             return
         if self.renamed and "reasoning_content" in delta:
@@ -230,10 +233,11 @@ class ChunkWriter(Tokens):
         calls = choice.calls
         if calls is None:
             calls = choice.calls = Calls()
-        if len(delta["tool_calls"]) == 1 and calls.goes_on(delta["tool_calls"][0]):
+        given = delta["tool_calls"]
+        if len(given) == 1 and calls.goes_on(given[0]):
             return True
         pieces = []
-        for piece in delta["tool_calls"]:
+        for piece in given:
             function = piece.get("function") or {}
             arguments = function.get("arguments") or ""
             place, new = calls.place(piece.get("index"), piece.get("id"))

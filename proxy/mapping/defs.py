@@ -34,8 +34,8 @@ class Defs(Operators):
             if self.takes_content(self.pieces.defs[wanted]) and item.kind != "str":
                 return self.use_content(wanted, ("defs", wanted), replace(inner, item=item))
             return self.call_def(wanted, replace(inner, item=item, conditional=env.conditional or absent), absent)
-        if "$of" not in spec:
-            return self.template(self.pieces.defs[wanted], ("defs", wanted), inner)
+        if "$of" not in spec or not item.absent:
+            return self.template(self.pieces.defs[wanted], ("defs", wanted), replace(inner, item=item))
         name = self.assign("None", "u")
         place = replace(inner, item=replace(item, absent=False), conditional=True)
         value = self.alternative(name, f"if {item.code} is not None", self.pieces.defs[wanted], ("defs", wanted), place)

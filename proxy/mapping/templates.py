@@ -171,7 +171,7 @@ class Templates(Expressions):
             self.line(f"{header}{name}[{label}] = {value.code}")
         if not sure:
             constants = sum(constant for *_, constant in values)
-            self.line(f"if len({name}) == {constants}: {name} = None")
+            self.line(f"if {f'len({name}) == {constants}' if constants else f'not {name}'}: {name} = None")
         return Value(name, absent=not sure, kind="dict")
 
     def list_of(self, spec: list[Any], path: SpecPath, env: Env) -> Value:
