@@ -151,7 +151,10 @@ class StreamRules(Rewrites):
         if "head" in rule:
             with self.block("if not writer.choices"):  # once something has been written, its head stands
                 self.line(f"writer.head({self.template(rule['head'], (*path, 'head'), env).code})")
-        if "emit" in rule:
+        if isinstance(rule.get("emit"), list):
+            for position, piece in enumerate(rule["emit"]):
+                self.choose(piece, (*path, "emit", position), env, self.emit)
+        elif "emit" in rule:
             self.choose(rule["emit"], (*path, "emit"), env, self.emit)
         if "usage" in rule:
             self.usage(rule["usage"], (*path, "usage"), env)

@@ -73,6 +73,23 @@ def test_a_delta_chosen_among_constants_is_whole_in_each_stream():
 PIECE = {"emit": {"delta": {"content": ".text"}}}
 
 
+def test_a_rule_emits_one_piece_after_the_other():
+    pieces = [
+        {"$each": ".texts", "$do": {"delta": {"content": "."}}},
+        {"index": 1, "delta": {"content": ".last"}},
+        {"delta": {"content": ".none"}},
+    ]
+    stream = next(opened(stream={"events": {"*": {"each": ".items", "emit": pieces}}}))
+    stream.event("", b'{"items":[{"texts":["a","b"],"last":"c"},{"last":"d"}]}')
+    chunks = [json.loads(line[6:])["choices"][0] for line in stream.writer.take().split(b"\n\n")[:-1]]
+    assert [(chunk["index"], chunk["delta"]["content"]) for chunk in chunks if "role" not in chunk["delta"]] == [
+        (0, "a"),
+        (0, "b"),
+        (1, "c"),
+        (1, "d"),
+    ]
+
+
 def test_usage_that_a_later_event_does_not_tell_is_kept():
     stream = next(opened(stream={"events": {"*": {**PIECE, "usage": {"prompt_tokens": ".used"}}}}))
     stream.event("", b'{"used":3}')
