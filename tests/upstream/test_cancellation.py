@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import select
 import socket
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
+from aiohappyeyeballs import start_connection
 
 from proxy.errors import UpstreamError
 from proxy.upstream import Origin, Pool
@@ -43,7 +46,14 @@ async def test_while_waiting(pool: Pool, name: str) -> None:
         await until(lambda: not pool._connections)
 
 
-async def test_while_connecting(pool: Pool) -> None:
+async def test_while_connecting(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun = asyncio.Event()
+
+    async def beginning(*args: Any, **options: Any) -> socket.socket:
+        begun.set()
+        return await start_connection(*args, **options)
+
+    monkeypatch.setattr("proxy.upstream.connect.start_connection", beginning)
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen(0)
@@ -53,8 +63,9 @@ async def test_while_connecting(pool: Pool) -> None:
                 filler = fillers.enter_context(socket.socket())
                 filler.setblocking(False)
                 filler.connect_ex(address)
+            assert not select.select((), (filler,), (), 0)[1], "nobody is accepted any more"
             task = asyncio.create_task(pool.send(Origin("http", *address), HEAD, BODY, connect=30))
-            await asyncio.sleep(0.05)
+            await soon(begun)
             assert not task.done()
             await cancelled(task)
     assert not pool._connections
@@ -97,7 +108,7 @@ async def test_while_a_large_body_is_in_the_buffer(pool: Pool) -> None:
     async with Upstream([request_head, refuse_to_read]) as upstream:
         call = await pool.send(origin_of(upstream), HEAD, bytes(32 * 2**20), connect=2)
         task = asyncio.create_task(call.head(later()))
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0)
         await cancelled(task)
         await until(lambda: not pool._connections)
 

@@ -246,13 +246,13 @@ async def test_an_upstream_that_answers_no_ping(session, far, gateway):
 
 
 async def stuck(send) -> int:
-    """How many bytes can be sent to someone who takes nothing."""
+    """How many bytes can be sent to someone who takes nothing, until the connection is stuck or closed."""
     piece = b"x" * 2**16
     sent = 0
     while sent < 2**26:
         try:
             await asyncio.wait_for(send(piece), 0.3)
-        except TimeoutError:
+        except (TimeoutError, ConnectionError):
             break
         sent += len(piece)
     return sent
@@ -282,7 +282,7 @@ async def test_a_client_that_reads_slowly_slows_the_upstream(session, far, gatew
 
 async def test_an_upstream_that_reads_no_more_is_gone(session, far, gateway):
     """A write can hang for ever and a paused reader sees no end: it is the pings that notice."""
-    gateway.set(heartbeat=0.4)
+    gateway.set(heartbeat=0.8)  # so long that a busy machine, too, has filled the buffers by then
 
     awake = asyncio.Event()
 
