@@ -48,18 +48,20 @@ class CannotStart(OSError):
 
 @dataclass(eq=False)
 class Slot:
-    """A worker's place: its sockets outlive it, so that who waits to be accepted gets the next one."""
+    """A worker's place: its sockets outlive it, so that who waits to be accepted gets the next one. `changing`: one at a time."""
 
     sockets: dict[Place, list[socket.socket]]
     worker: Process | None = None
     failures: int = 0
     restarting: set[asyncio.Task[None]] = field(default_factory=set)
+    changing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def close(self) -> None:
         """Closes its sockets here; a worker has its own."""
         for bound in self.sockets.values():
             for one in bound:
                 one.close()
+        self.sockets = {}
 
 
 class Supervisor:
@@ -113,7 +115,7 @@ class Supervisor:
             living = [worker for worker in self._living if worker.ready.is_set()]
             await asyncio.gather(*(worker.measure(SCRAPE) for worker in living))
             total: Families = {}
-            for worker in living:
+            for worker in self._living:  # who died meanwhile is among those that are gone
                 add(total, worker.measured)
             add(total, self._gone)
             add(total, parse(self._own()))
@@ -193,10 +195,16 @@ class Supervisor:
     # ── workers ──
 
     async def _occupy(self, slot: Slot) -> Process:
-        """A new worker in a slot; who was there before has to be told."""
-        inheritance = Inheritance(slot.sockets, self._lock.fileno(), len(self._slots) or worker_count(self.config))
+        """A new worker in a slot that has none."""
+        slot.worker = await self._new(slot)
+        return slot.worker
+
+    async def _new(self, slot: Slot) -> Process:
+        """A worker with a slot's sockets. Raises CannotStart while all are told to stop."""
+        if not self.ready:
+            raise CannotStart("the gateway is shutting down")
+        inheritance = Inheritance(slot.sockets, self._lock.fileno(), worker_count(self.config))
         worker = await fork(partial(self._run, self.config, inheritance), self.measure)
-        slot.worker = worker
         self._living.add(worker)
         _keep(self._watching, self._watch(slot, worker))
         return worker
@@ -208,7 +216,7 @@ class Supervisor:
         self._living.discard(worker)
         add(self._gone, worker.measured, lasting=True)
         if self.ready and self._started and slot.worker is worker:
-            logger.error("the worker %d ended (%s); another takes its place", worker.pid, code)
+            logger.error("the worker %d ended (%s); another takes its place", worker.pid, worker.failure or code)
             _keep(slot.restarting, self._restart(slot, worker))
 
     async def _restart(self, slot: Slot, worker: Process) -> None:
@@ -216,38 +224,45 @@ class Supervisor:
         self.restarts += 1
         slot.failures = slot.failures + 1 if worker.age() < SHORT_LIFE else 0
         if slot.failures > 1:
-            slot.close()  # who connects now is better served by the others
+            async with slot.changing:
+                if slot.worker is worker:
+                    slot.close()  # who connects now is better served by the others
             await asyncio.sleep(min(LONGEST, BACK_OFF * 2 ** (slot.failures - 2)))
-            slot.sockets = self._slot().sockets
-        await self._occupy(slot)
+        async with slot.changing:
+            if slot.worker is worker:  # else a reload has brought another one
+                slot.sockets = slot.sockets or self._slot().sockets
+                await self._occupy(slot)
 
     async def _reload(self, slot: Slot) -> None:
         """The running worker loads what was found good here; one that cannot is replaced."""
         ports = {provider.demo: provider.port for provider in self.config.providers.values() if provider.demo}
-        if slot.worker is None or not slot.worker.ready.is_set():
-            return  # it was forked, or will be, with a configuration of its own time
-        try:
-            async with asyncio.timeout(PATIENCE * 3):
-                failure = (await slot.worker.channel.ask("reload", msgspec.json.encode(ports))).decode()
-        except TimeoutError:
-            failure = "it does not answer"
-        except ConnectionError:
-            return
+        async with slot.changing:
+            worker = slot.worker
+            if worker is None:
+                return
+            try:
+                async with asyncio.timeout(PATIENCE * 3):
+                    await worker.settled()  # it may have been forked a moment ago, with the former configuration
+                    failure = (await worker.channel.ask("reload", msgspec.json.encode(ports))).decode()
+            except TimeoutError:
+                failure = "it does not answer"
+            except ConnectionError:
+                return  # it is gone; the next one has the configuration of its own time
         if failure:
-            logger.warning("the worker %d did not take the configuration (%s) and is replaced", slot.worker.pid, failure)
+            logger.warning("the worker %d did not take the configuration (%s) and is replaced", worker.pid, failure)
             await self._replace(slot)
 
     async def _replace(self, slot: Slot) -> None:
         """A new worker takes the place of one that goes on with what it has in work."""
-        former = slot.worker
-        fresh = await self._occupy(slot)
-        await fresh.settled()
-        if former is not None and not former.channel.closed.is_set():
-            if fresh.ready.is_set():
-                former.tell("retire", msgspec.json.encode(RETIREMENT))
-            else:
-                slot.worker = former
+        async with slot.changing:
+            fresh = await self._new(slot)
+            await fresh.settled()
+            if not fresh.ready.is_set() or fresh not in self._living:
                 logger.error("no new worker came up: %s", fresh.failure or "it ended at once")
+                return
+            former, slot.worker = slot.worker, fresh
+            if former is not None:
+                former.tell("retire", msgspec.json.encode(RETIREMENT))
 
     async def _roll(self, config: Config) -> None:
         wanted = places(config.server)

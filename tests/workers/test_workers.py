@@ -8,11 +8,9 @@ import os
 import signal
 import subprocess
 from collections import Counter
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -21,51 +19,9 @@ from proxy.config.model import Config, Limits, Server
 from proxy.workers import supervisor, worker_count
 from tests.stage.client import Connection
 from tests.stage.process import DEADLINE, Program, gone
-from tests.stage.upstream import Upstream, events
-from tests.stage.wires import chunk, openai_answer
-
-HELLO = {"content": "Hello"}
-STREAM = json.dumps({"model": "m", "stream": True, "messages": [{"role": "user", "content": "Hi"}]}).encode()
-CHAT = json.dumps({"model": "m", "messages": [{"role": "user", "content": "Hi"}]}).encode()
-JSON = {"content-type": "application/json"}
-
-
-def document(upstream: Upstream, model: str = "m", **server: Any) -> dict[str, Any]:
-    settings = {"port": 0, "admin": 0, "workers": 2, "log": {"requests": "off"}} | server
-    settings = {name: value for name, value in settings.items() if value is not None}
-    up = {"base_url": f"http://127.0.0.1:{upstream.port}"}
-    return {"version": 1, "server": settings, "providers": {"up": up}, "routes": [{"model": model, "to": "up"}]}
-
-
-class Site(Program):
-    """A running program and the upstream it leads to."""
-
-    upstream: Upstream
-
-    def configure(self, **changes: Any) -> None:
-        self.write(document(self.upstream, **changes))
-
-    @asynccontextmanager
-    async def streaming(self) -> AsyncIterator[tuple[Connection, asyncio.Event]]:
-        """A stream of which the first piece is here; the rest comes after the event."""
-        script = events(chunk(HELLO), chunk({"content": " there"}), chunk(finish="stop"))
-        script.gate = asyncio.Event()
-        self.upstream.answer(script)
-        async with asyncio.timeout(DEADLINE), Connection(self.address) as client:
-            client.send("POST", "/v1/chat/completions", STREAM, JSON)
-            assert (await client.head())[0] == 200
-            assert b"Hello" in await client.chunk()
-            yield client, script.gate
-
-
-@asynccontextmanager
-async def site(folder: Path, *argv: str, stdout: Any = None, **server: Any) -> AsyncIterator[Site]:
-    async with Upstream() as upstream:
-        upstream.answer(openai_answer(HELLO))
-        program = Site(folder, document(upstream, **server), *argv, stdout=stdout)
-        program.upstream = upstream
-        async with program:
-            yield program
+from tests.stage.upstream import Upstream
+from tests.stage.wires import openai_answer
+from tests.workers.site import CHAT, HELLO, JSON, document, site
 
 
 def threads(pid: int) -> int:
