@@ -36,6 +36,7 @@ def run(arguments: argparse.Namespace) -> int:
     # What was imported lives until the end: the collector need not look at it again. A configuration does not: it can be loaded anew.
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLD)
+    arguments.config = str(find(arguments))  # from now on this one, also when it is not there for a moment
     config = load_or_report(arguments)
     if config is None:
         return 1

@@ -97,6 +97,15 @@ async def test_a_hang_up_signal_loads_anew(tmp_path: Path) -> None:
         assert await here.metric("samewire_config_last_reload_successful ") == 0
 
 
+async def test_a_file_that_is_gone_leaves_the_old_configuration(tmp_path: Path) -> None:
+    """And not the one that comes with Samewire for those who have none."""
+    async with site(tmp_path) as (here, _):
+        (tmp_path / "routes.yaml").unlink()
+        here.signal(signal.SIGHUP)
+        await here.says("the old configuration stays")
+        assert await here.chat("m") == 200
+
+
 async def test_the_command_line_counts_after_a_reload_too(tmp_path: Path) -> None:
     async with Upstream() as upstream:
         upstream.answer(openai_answer(HELLO))
