@@ -33,8 +33,8 @@ class Gate:
     def resize(self, bounds: Concurrency) -> None:
         """Other bounds from now on; who is inside stays inside."""
         self._bounds = bounds
-        while self._waiting and self.inside < bounds.limit:
-            self._admit()
+        while self.inside < bounds.limit and self._admit():
+            pass
 
     def try_enter(self) -> bool:
         """Takes a place, if one is free; none is while somebody waits."""
@@ -69,13 +69,15 @@ class Gate:
         if self._waiting and self.inside < self._bounds.limit:
             self._admit()
 
-    def _admit(self) -> None:
-        """Lets the first one in; one that is being cancelled takes itself out of the queue."""
+    def _admit(self) -> bool:
+        """Lets the first one in, if there is one; one that is being cancelled takes itself out of the queue."""
         place = next((place for place in self._waiting if not place.done()), None)
-        if place is not None:
-            self._waiting.remove(place)
-            self.inside += 1
-            place.set_result(None)
+        if place is None:
+            return False
+        self._waiting.remove(place)
+        self.inside += 1
+        place.set_result(None)
+        return True
 
     def _rejection(self) -> GatewayError:
         self.rejected += 1

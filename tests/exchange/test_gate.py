@@ -131,6 +131,28 @@ async def test_no_place_is_given_to_somebody_who_has_been_cancelled() -> None:
     assert gate.inside == 0
 
 
+async def test_a_limit_that_grows_while_the_only_one_who_waits_is_being_cancelled() -> None:
+    crowd, gate = await waiting(1)
+    crowd.tasks[1].cancel()  # still in the queue: it has had no turn yet
+    gate.resize(Concurrency(3, 9, wait=60))
+    await turn()
+    assert (crowd.inside, gate.inside, gate.waiting) == ([0], 1, 0)
+    crowd.go[0].set()
+    await turn()
+    assert gate.inside == 0
+
+
+async def test_a_limit_that_grows_lets_as_many_in() -> None:
+    crowd, gate = await waiting(4)
+    gate.resize(Concurrency(3, 9, wait=60))
+    await turn()
+    assert (crowd.inside, gate.inside, gate.waiting) == ([0, 1, 2], 3, 2)
+    for task in crowd.tasks.values():
+        task.cancel()
+    await turn()
+    assert (gate.inside, gate.waiting) == (0, 0)
+
+
 async def test_who_waits_too_long_is_turned_away() -> None:
     gate = Gate(Concurrency(1, 5, wait=0.05))
     await gate.enter()
