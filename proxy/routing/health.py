@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from weakref import WeakValueDictionary
 
 from proxy.config.policy import LOCAL, Cooldown
 from proxy.routing.policy import OF_THE_KEY, Failure
@@ -21,14 +22,17 @@ LONGEST_WAIT = 3600.0
 _LIMIT = 1.0
 #: What a target is to blame for.
 _FAULTS = frozenset(("connect", "timeout", "broken", "overload", "server"))
-#: Names beyond which those that are well are forgotten: clients make up model names.
+#: Names that are remembered while nobody uses them: clients make up model names.
 _KEPT = 4096
+
+#: Provider, model, which key, the key.
+_Name = tuple[str, str, int, str]
 
 
 class Health:
     """`failures`: in a row. `until`: when it may be asked again; 0: now. `load`: requests in work there."""
 
-    __slots__ = ("_leased", "_probed", "_since", "_span", "failures", "load", "until")
+    __slots__ = ("__weakref__", "_leased", "_probed", "_since", "_span", "failures", "load", "until")
 
     def __init__(self) -> None:
         self.load = 0
@@ -76,6 +80,8 @@ class Health:
 
     def set_aside(self, now: float, seconds: float, *, probed: bool = False) -> bool:
         """Told to wait: True when it was usable until now. `probed`: one request has to try first then."""
+        if seconds <= 0:
+            return False
         if self.until and now < self.until:
             self.until = max(self.until, now + seconds)
             return False
@@ -106,7 +112,7 @@ class Standing:
     @property
     def ailing(self) -> bool:
         """There is something that a success would mend."""
-        return bool(self.target.failures or self.target.until or self.key.until or self.pair.until)
+        return bool(self.target.failures or self.target.until or self.key.until or self.pair.failures or self.pair.until)
 
     def usable(self, now: float) -> bool:
         return self.target.usable(now) and self.key.usable(now) and self.pair.usable(now)
@@ -161,11 +167,12 @@ class Aside:
 class Standings:
     """Every Health by name, so that a configuration that is read anew finds what the one before it knew.
 
-    A key is known by its text: another one in its place starts afresh.
+    A key is known by its text: another one in its place starts afresh. What is in use is always found; of the rest, so much is remembered.
     """
 
     def __init__(self) -> None:
-        self._known: dict[tuple[str, str, int, str], Health] = {}
+        self._used: WeakValueDictionary[_Name, Health] = WeakValueDictionary()
+        self._known: dict[_Name, Health] = {}
 
     def of(self, provider: str, model: str, number: int, secret: str = "") -> Standing:
         """The standing of a provider's model with its key of this number; 0: with a client's own key."""
@@ -178,14 +185,21 @@ class Standings:
 
     def aside(self, now: float) -> Iterator[Aside]:
         """What is left alone now."""
-        for (provider, model, number, _), health in list(self._known.items()):
+        for (provider, model, number, _), health in list(self._used.items()):
             if health.until > now:
                 yield Aside(provider, model, number, health.until - now)
 
-    def _health(self, *name: *tuple[str, str, int, str]) -> Health:
-        health = self._known.get(name)
+    def _health(self, *name: *_Name) -> Health:
+        health = self._used.get(name)
         if health is None:
+            health = self._used[name] = Health()
+        if name not in self._known:
             if len(self._known) >= _KEPT:
-                self._known = {name: health for name, health in self._known.items() if health.failures or health.until or health.load}
-            health = self._known[name] = Health()
+                self._forget()
+            self._known[name] = health
         return health
+
+    def _forget(self) -> None:
+        """Lets go of those that are well, and of all but the newest of those that are not."""
+        ailing = [(name, health) for name, health in self._known.items() if health.failures or health.until]
+        self._known = dict(ailing[-_KEPT // 2 :])

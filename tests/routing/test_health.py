@@ -166,6 +166,22 @@ def test_a_key_at_a_limit_of_unknown_length_is_left_alone_for_longer_and_longer(
     assert standing.back_at(now) - now == 1
 
 
+def test_a_success_after_a_limit_is_worth_noting_so_that_the_next_limit_starts_anew() -> None:
+    standing = Standings().of("a", "x", 1)
+    standing.failed(Failure("rate_limit", 429), 0.0, 0.0, COOLDOWN)
+    standing.take(1.0, LEASE)
+    assert standing.ailing, "whoever asks notes a success of the ailing only"
+    standing.succeeded(1.0)
+    assert not standing.ailing
+
+
+def test_told_to_wait_for_no_time_sets_nothing_aside() -> None:
+    standing = Standings().of("a", "x", 1)
+    assert not standing.failed(Failure("rate_limit", 429, wait=0.0), 5.0, 5.0, COOLDOWN)
+    assert not standing.failed(Failure("overload", 503, wait=0.0), 5.0, 5.0, COOLDOWN)
+    assert standing.usable(5.0)
+
+
 def test_zero_never_sets_aside() -> None:
     health = Health()
     assert not any(health.failed(0.0, Cooldown(after=0)) for _ in range(100))
@@ -254,3 +270,22 @@ def test_names_that_clients_make_up_do_not_fill_the_memory() -> None:
         standings.of("a", f"m-{number}", 1)
     assert len(standings._known) <= 4200
     assert not standings.of("a", "bad", 1).usable(1.0)
+
+
+def test_not_even_when_the_upstream_refuses_them_all() -> None:
+    standings = Standings()
+    for number in range(9_000):
+        standings.of("a", f"m-{number}", 1).failed(Failure("rate_limit", 429, wait=5), 0.0, 0.0, COOLDOWN)
+    assert len(standings._known) <= 4200
+    assert not standings.of("a", "m-8999", 1).usable(1.0), "the newest are remembered"
+    assert len(list(standings.aside(1.0))) <= 4200
+
+
+def test_what_is_in_use_stays_one_and_the_same_however_many_names_there_are() -> None:
+    standings = Standings()
+    used = standings.of("a", "used", 1)
+    for number in range(9_000):
+        standings.of("a", f"m-{number}", 1)
+    used.failed(Failure("overload", 503, wait=5), 0.0, 0.0, COOLDOWN)
+    assert not standings.of("a", "used", 1).usable(1.0)
+    assert list(standings.aside(1.0)) == [Aside("a", "used", 0, 4.0)]
