@@ -64,6 +64,8 @@ class Routes:
         self.known_operations(globs, aimed, path)
         if targets is None:
             return []
+        if entry.get("credential") == "client":
+            self.lends(targets, aimed)
         route = Route(
             None,
             globs,
@@ -92,6 +94,15 @@ class Routes:
                 provider = self.providers[aim.provider]
                 built.append(Target(provider, aim.model, aim.weight or 1, replace(provider.timeouts, **timeouts), aim.after))
         return tuple(built) if len(built) == len(aimed) else None
+
+    def lends(self, targets: Sequence[Target], aimed: Sequence[Aim]) -> None:
+        """Each client's own key is one vendor's: after a failure it must not go to another."""
+        first = targets[0].provider
+        for target, aim in zip(targets, aimed, strict=True):
+            if target.provider.vendor != first.vendor:
+                message = f"this route sends the client's own key, which is {first.name}'s, and '{aim.provider}' is another vendor"
+                hint = "give it a route of its own; if both take one key, give both the same `vendor`"
+                self.report.add(aim.path, "conflict", message, hint, length=len(aim.provider))
 
     def order(self, entry: Mapping[str, Any], aimed: Sequence[Aim], path: SpecPath) -> Order:
         """As it is said, or as the other keys imply it; and whether they fit together."""

@@ -51,7 +51,8 @@ class Turns(Generic[W]):
         if failure.reason not in LOCAL:
             self.attempts += 1
             asked.times += 1
-        asked.again = now + pause_before(self._route.retry, asked.times, self._pick) if failure.passing else None
+        pause = max(pause_before(self._route.retry, asked.times, self._pick), failure.wait or 0.0)
+        asked.again = now + pause if failure.passing else None
         if failure.reason not in OF_THE_KEY:
             self._over.add(way.choice.name)
 

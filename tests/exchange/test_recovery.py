@@ -94,6 +94,14 @@ async def test_a_long_retry_after_is_not_waited_for() -> None:
         assert "x-should-retry" not in reply.headers
 
 
+async def test_what_a_clients_own_key_is_told_to_wait_is_waited_for_too() -> None:
+    """Nothing is remembered of such a key, and still."""
+    mine = routed("p0/up", retry=AGAIN, credential="client")
+    own = {"authorization": "Bearer sk-mine"}
+    async with serving(failing(b"429 No", b"retry-after: 30"), **mine) as served:
+        assert ((await served.ask(headers=own)).status, asked(served)) == (429, [1])
+
+
 @pytest.mark.parametrize("script", [[request, reset], [request], [request, error(b"500 No")]], ids=["reset", "closed", "500"])
 async def test_what_may_have_been_worked_on_is_never_asked_twice_of_one(script: list[Step]) -> None:
     async with serving(script, **routed("p0/up", retry=AGAIN, failover={"maybe_processed": "always"})) as served:
