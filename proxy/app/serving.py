@@ -56,6 +56,9 @@ class Serving:
 def serving(config: Config, lasting: Lasting) -> Serving:
     """Serves `config` with what is there already."""
     settings = config.server
+    for provider in config.providers.values():
+        if provider.concurrency is not None:  # who waits already need not wait for the next request to learn of other bounds
+            lasting.gates.of(provider.name, provider.concurrency)
     cors = Cors(settings.cors)
     keys = Keys(config.keys, cors)
     router = Router(config.routes, partial(build, metrics=lasting.metrics, standings=lasting.standings, gates=lasting.gates))

@@ -171,12 +171,12 @@ async def test_failures_in_a_row_set_a_target_aside_and_one_request_tries_it_aga
     tried, released = asyncio.Event(), asyncio.Event()
     bad = times(2, request, error(b"500 No"))
     trying = [*bad, request, sets(tried), after(released), json_answer(COMPLETION), *GOOD]
-    providers = {"p0": {"cooldown": {"after": 2, "seconds": 0.2}}}
+    providers = {"p0": {"cooldown": {"after": 2, "seconds": 0.5}}}
     async with serving(trying, others=[GOOD], providers=providers, **routed("p0/up", "p1/up")) as served:
         for _ in range(4):
             assert (await served.ask()).status == 200
         assert asked(served) == [2, 4], "after two failures it is left alone"
-        await asyncio.sleep(0.2)
+        await asyncio.sleep(0.5)
         probe = asyncio.create_task(served.ask())
         await asyncio.wait_for(tried.wait(), 2)
         assert (await served.ask()).headers["x-samewire-provider"] == "p1", "only one tries"

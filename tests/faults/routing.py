@@ -8,6 +8,7 @@ RECOVERY = "tests/exchange/test_recovery.py::"
 HEALTH = "tests/routing/test_health.py::"
 CHOOSING = "tests/routing/test_choosing.py::"
 GATE = "tests/exchange/test_gate.py::"
+RELOADING = "tests/exchange/test_reloading.py::"
 TRIED = "`attempts` and `failures` in the log; `samewire_attempts_total` by outcome"
 ASIDE = "`samewire_ejections_total`, `samewire_set_aside`, and a warning that says for how long"
 
@@ -137,6 +138,36 @@ SECTION = Section(
             "nothing",
             "its place goes to the next; none is lost",
             GATE + "test_any_crowd",
+        ),
+        Row(
+            "a reload changes a provider's `concurrency` while requests wait",
+            "those who fit now are served at once",
+            "`samewire_provider_in_flight`, `samewire_provider_queue`",
+            RELOADING + "test_a_cap_that_grows_lets_those_in_who_wait",
+        ),
+        Row(
+            "a reload while a target or a key is left alone",
+            "the other targets' answers, as before; a new key in a dead one's place is tried at once",
+            "`samewire_set_aside` stays",
+            RELOADING + "test_what_is_left_alone_is_left_alone_after_a_reload_too",
+        ),
+        Row(
+            "a reload while one request tries a target again",
+            "its answer; nobody else tries meanwhile",
+            "`samewire_set_aside` stays, until it is back",
+            RELOADING + "test_a_request_that_tries_reports_to_whoever_asks_now",
+        ),
+        Row(
+            "429 with `Retry-After` for a client's own key, and `retry.again`",
+            "the 429: its wait is respected, though nothing is remembered of such a key",
+            TRIED,
+            RECOVERY + "test_what_a_clients_own_key_is_told_to_wait_is_waited_for_too",
+        ),
+        Row(
+            "clients make up model names, and the upstream refuses each",
+            "the refusals",
+            "memory stays bounded: the newest few thousand are remembered",
+            HEALTH + "test_not_even_when_the_upstream_refuses_them_all",
         ),
     ),
 )
