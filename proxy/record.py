@@ -31,12 +31,15 @@ class Usage(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
             return cls()
         read = usage.get("prompt_tokens_details") or usage.get("input_tokens_details") or usage.get("input_token_details")
         wrote = usage.get("completion_tokens_details") or usage.get("output_tokens_details") or usage.get("output_token_details")
+        cached = stored = 0
+        if isinstance(read, dict):
+            cached, stored = _count(read.get("cached_tokens")), _count(read.get("cache_write_tokens"))
         return cls(
-            _count(usage, "prompt_tokens") or _count(usage, "input_tokens"),
-            _count(usage, "completion_tokens") or _count(usage, "output_tokens"),
-            _count(read, "cached_tokens") if read else 0,
-            _count(read, "cache_write_tokens") if read else 0,
-            _count(wrote, "reasoning_tokens") if wrote else 0,
+            _count(usage.get("prompt_tokens")) or _count(usage.get("input_tokens")),
+            _count(usage.get("completion_tokens")) or _count(usage.get("output_tokens")),
+            cached,
+            stored,
+            _count(wrote.get("reasoning_tokens")) if isinstance(wrote, dict) else 0,
         )
 
     def __add__(self, other: Usage) -> Usage:
@@ -49,9 +52,8 @@ class Usage(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
         )
 
 
-def _count(counts: object, name: str) -> int:
+def _count(value: object) -> int:
     """An upstream's figure, which may be anything."""
-    value = counts.get(name) if isinstance(counts, dict) else None
     return value if type(value) is int and 0 < value < _UNBELIEVABLE else 0
 
 

@@ -20,7 +20,7 @@ from proxy.codecs.members import Members, MembersError
 from proxy.errors import ClientError, ExchangeError, UpstreamError
 from proxy.exchange.answer import EVENT_STREAM, JSON
 from proxy.exchange.faults import failed_inside, refused
-from proxy.exchange.held import crowded
+from proxy.exchange.held import FREE, crowded
 from proxy.exchange.inflate import Inflater
 from proxy.exchange.lanes import MISFIT, Lane, Passed, Translated
 from proxy.exchange.relay import ByteRelay, EventRelay, Relay
@@ -156,7 +156,8 @@ class Attempt:
             body = await call.read(limit, self._target.pace.idle or NEVER, self._exchange.held.resize)
         self.answered = monotonic()
         body = decode_body(call.headers, body, limit)
-        self._exchange.held.resize(len(body))
+        if len(body) > FREE or self._exchange.held.taken:
+            self._exchange.held.resize(len(body))
         mapping = self._target.operation.response
         if (mapping is not None or not operation.large) and crowded(body):
             raise UpstreamError("The upstream's answer is made of too many parts.", kind="invalid")

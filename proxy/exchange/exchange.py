@@ -261,7 +261,8 @@ class Exchange:
     def account(self) -> None:
         """Completes the record. Called once, when the answer has left or the client has."""
         record, attempt = self.record, self._attempt
-        self.held.resize(0)
+        if self.held.taken:
+            self.held.resize(0)
         self._attempt = None  # it knows us: together they would stay until the garbage collector comes
         record.end = monotonic()
         record.status = 499 if record.client_gone else self.answer.status

@@ -26,23 +26,23 @@ class Memory:
 
 
 class Held:
-    """One request's part of the share, which is `limit` bytes in all."""
+    """One request's part of the share, which is `limit` bytes in all. `taken`: of them by this one."""
 
-    __slots__ = ("_limit", "_memory", "_taken")
+    __slots__ = ("_limit", "_memory", "taken")
 
     def __init__(self, memory: Memory, limit: int) -> None:
         self._memory = memory
         self._limit = limit
-        self._taken = 0
+        self.taken = 0
 
     def resize(self, size: int) -> None:
         """`size`: bytes held now. Raises GatewayError 503 when there is no room for them."""
-        more = max(0, size - FREE) - self._taken
+        more = max(0, size - FREE) - self.taken
         if more > 0 and self._memory.used + more > self._limit:
             message = "The gateway holds too many large answers for now."
             raise GatewayError(message, code="overloaded", headers={"retry-after": "1"})
         self._memory.used += more
-        self._taken += more
+        self.taken += more
 
 
 def crowded(text: bytes) -> bool:

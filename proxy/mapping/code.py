@@ -294,8 +294,6 @@ def put_together(items: Any, value: Any) -> Any:
 
 def add(left: Any, right: Any) -> Any:
     """Numbers or strings; an absent side counts as nothing."""
-    if type(left) is int and type(right) is int:
-        return left + right
     if left is None or right is None:
         return right if left is None else left
     if isinstance(left, str) and isinstance(right, str):

@@ -14,9 +14,12 @@ def settle(document: dict[str, Any], context: Context) -> dict[str, Any]:
         document["model"] = context.shown
     if document.get("object") != "chat.completion":
         return document
-    document["id"] = document.get("id") or "chatcmpl-" + new_id()
-    document["created"] = document.get("created") or context.now
-    document.setdefault("model", context.shown or context.model)
+    if not document.get("id"):
+        document["id"] = "chatcmpl-" + new_id()
+    if not document.get("created"):
+        document["created"] = context.now
+    if "model" not in document:
+        document["model"] = context.shown or context.model
     for position, choice in enumerate(document.get("choices") or ()):
         _settle_choice(choice, position, context)
     usage = document.get("usage")

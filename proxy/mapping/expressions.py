@@ -124,9 +124,11 @@ class Expressions(Filtering):
             return Value(self.assign(f"{left.code} in {texts!r}"), absent=False, reads=left.reads)
         right = self.expression(tree.right, path, env)
         reads = left.reads | right.reads
-        if tree.operator in ("+", "-"):
-            function = "add" if tree.operator == "+" else "subtract"
-            return Value(self.assign(f"{function}({left.code}, {right.code})"), reads=reads)
+        if tree.operator == "+":  # nearly always of two counts
+            whole = f"type({left.code}) is type({right.code}) is int"
+            return Value(self.assign(f"{left.code} + {right.code} if {whole} else add({left.code}, {right.code})"), reads=reads)
+        if tree.operator == "-":
+            return Value(self.assign(f"subtract({left.code}, {right.code})"), reads=reads)
         numbers = left.kind == "int" and isinstance(tree.right, Literal) and isinstance(tree.right.value, int)
         code = f"{left.code} {tree.operator} {right.code}" if numbers else compare(tree.operator, left.code, right.code)
         return Value(self.assign(code), absent=False, reads=reads)

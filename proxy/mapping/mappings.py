@@ -69,16 +69,14 @@ class RequestMapping:
 
     def __call__(self, body: dict[str, Any], context: Context) -> tuple[dict[str, Any], tuple[str, ...]]:
         """The upstream's body, made of `body` (which may be changed in place). Raises Rejected."""
-        sent = {name: value for name, value in body.items() if name not in self.carried and value is not None}
+        sent = [(name, value) for name, value in body.items() if name not in self.carried and value is not None]
         new, used, reported = self.function(body, context)
-        dropped = [name for name, value in sent.items() if not self.keeps(name, value, new, used)]
-        return new, tuple(dict.fromkeys(dropped + reported))
+        dropped = [name for name, value in sent if not used & self.parameters.get(name, 0) and self.lost(name, value, new)]
+        return new, tuple(dict.fromkeys(dropped + reported)) if dropped or reported else ()
 
-    def keeps(self, name: str, value: Any, new: dict[str, Any], used: int) -> bool:
-        """Whether a parameter has been carried, or says nothing."""
-        if name in self.ignored or used & self.parameters.get(name, 0):
-            return True
-        return (self.rewrites and name in new) or (name in NEUTRAL and NEUTRAL[name] == value)
+    def lost(self, name: str, value: Any, new: dict[str, Any]) -> bool:
+        """Whether a parameter that no rule has used is missing in the new body, and said something."""
+        return not (name in self.ignored or (self.rewrites and name in new) or (name in NEUTRAL and NEUTRAL[name] == value))
 
 
 def compile_request(spec: Mapping[str, Any], path: SpecPath, pieces: Pieces, *, trace: bool = False) -> RequestMapping | None:
