@@ -26,7 +26,7 @@ _FRAMING = 8
 class Arriving(web.RequestHandler):
     """The half of a connection that listens. `header_limit`: bytes that all header fields of a request may have together."""
 
-    __slots__ = ("_arrived", "_body", "_framed", "_lookout", "_much", "header_limit")
+    __slots__ = ("_alone", "_arrived", "_body", "_framed", "_lookout", "_much", "header_limit")
 
     def __init__(self, server: web.Server, header_limit: int, **options: Any) -> None:
         super().__init__(server, **options)
@@ -45,6 +45,7 @@ class Arriving(web.RequestHandler):
         )
         self._lookout = Lookout(lambda: self._reading_paused or self._buffer_paused)
         self._body: StreamReader | None = None  # of the request that is being served
+        self._alone = True  # nothing has arrived behind the request that is being served
         self._arrived = 0  # bytes of requests to come
         self._framed = 0  # bytes of `_body`, with what frames it
         self._much = False  # so much arrived at once that a head may be larger than it should
@@ -52,7 +53,7 @@ class Arriving(web.RequestHandler):
     async def next_message(self) -> tuple[RawRequestMessage | ClientError, StreamReader]:
         """The next request and its body, or why there is none; whoever gets that closes the connection."""
         self._body = None
-        if not self._messages:
+        if not self._messages and not self._alone:
             self._parse_on()
         if not self._messages:
             self._arrived = 0
@@ -67,6 +68,7 @@ class Arriving(web.RequestHandler):
             self._resume_reading_if_drained()
         judged = self._judged(message)
         if isinstance(judged, RawRequestMessage) and judged.upgrade:
+            self._alone = False
             super().data_received(b"")  # what follows is not for this parser: it sees that on the way to the next request only
         return judged, self._body
 
@@ -107,11 +109,20 @@ class Arriving(web.RequestHandler):
             return  # behind what is no request there is none
         body = self._body
         reading = body is not None and not body.is_eof()
+        fresh = body is None and not self._arrived
         super().data_received(data)
+        self._alone = fresh and self._is_one_request(data)
         if body is not None and reading:
             self._measure(body, len(data))
         else:
             self._count(len(data), ahead=body is not None)
+
+    def _is_one_request(self, data: bytes) -> bool:
+        """Whether this is a request from its first byte to its last, and of known length: most are."""
+        if not self._messages or self._upgraded:
+            return False
+        content = self._messages[0][1]
+        return content.is_eof() and data.find(b"\r\n\r\n") + 4 + content.total_bytes == len(data)
 
     def _measure(self, body: StreamReader, size: int) -> None:
         """Ends a body that is malformed, which aiohttp tells nobody, or framed out of proportion (RFC 9112 §7.1.1: chunk extensions)."""
