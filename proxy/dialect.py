@@ -100,10 +100,11 @@ class Operations(Mapping[str, DialectOperation]):
         """These, but for what others say of some of them."""
         return Operations(self._parts, lambda name, _: others[name] if name in others else self[name])
 
-    def compile(self) -> None:
-        """All of them now."""
-        for name in self:
-            self[name]
+    def compile(self, *names: str) -> None:
+        """Those of these names that there are now; without names, all."""
+        for name in names or self:
+            if name in self:
+                self[name]
 
     def only(self, names: Container[str]) -> Operations:
         """Some of them; what is compiled for one is there for the other."""

@@ -20,6 +20,7 @@ logger = logging.getLogger(__name__)
 LOOK = 0.5
 #: Seconds that a thread which loads keeps the interpreter before the event loop may have it; Python's own 5 ms would show in streams.
 _SWITCH = 0.0005
+_intervals: list[float] = []  # what each thread that does found; the first found the usual one, and the last to end restores that
 
 #: Reads the configuration, off the event loop. Raises ConfigError.
 Load = Callable[[], Awaitable[Config]]
@@ -132,10 +133,10 @@ def needing_restart(old: Server, new: Server) -> tuple[str, ...]:
 
 @contextmanager
 def gently() -> Iterator[None]:
-    """The event loop gets the interpreter back soon while a thread computes."""
-    former = sys.getswitchinterval()
+    """The event loop gets the interpreter back soon while a thread computes. Several may at once."""
+    _intervals.append(sys.getswitchinterval())
     sys.setswitchinterval(_SWITCH)
     try:
         yield
     finally:
-        sys.setswitchinterval(former)
+        sys.setswitchinterval(_intervals.pop())

@@ -240,9 +240,15 @@ class Config:
     files: tuple[Path, ...] = ()
 
     def compile(self) -> None:
-        """Compiles all that waits for its first use and can be used. Takes a while; may run in a thread of its own."""
-        for provider in self.providers.values():
-            provider.dialect.operations.compile()
+        """Compiles all that waits for its first use. Takes a while; may run in a thread of its own, while requests come already.
+
+        Most of these are chats, of providers that routes lead to: those are first.
+        """
+        aimed = {target.provider.name for route in self.routes for target in route.ready}
+        providers = sorted(self.providers.values(), key=lambda provider: provider.name not in aimed)
+        for names in (("chat",), ()):
+            for provider in providers:
+                provider.dialect.operations.compile(*names)
 
     def with_demos(self, ports: Mapping[str, int]) -> Config:
         """The same with demo providers pointing at the loopback ports of the demo servers, by demo name."""

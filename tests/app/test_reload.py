@@ -7,6 +7,7 @@ import gc
 import json
 import logging
 import socket
+import sys
 import weakref
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -254,6 +255,17 @@ async def test_a_changed_file_is_seen(tmp_path: Path, monkeypatch: pytest.Monkey
         here.path.write_text(good.replace("second", "third"), "utf-8")
         await until(lambda: here.running.config.routes[0].name == "third")
         assert here.running._reloader.ok
+
+
+def test_who_computes_last_gives_the_interpreter_back() -> None:
+    usual = sys.getswitchinterval()
+    starting, reloading_too = reloading.gently(), reloading.gently()
+    with starting:
+        reloading_too.__enter__()
+        short = sys.getswitchinterval()
+    assert sys.getswitchinterval() == short < usual
+    reloading_too.__exit__(None, None, None)
+    assert sys.getswitchinterval() == usual
 
 
 async def test_several_words_during_a_reload_are_one(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from proxy import dialect
 from proxy.config import find_default, shipped
 from proxy.config.addresses import is_loopback, is_public, parse_base_url
 from proxy.config.model import Admin, ClientKey, Config, Limits, Log, Provider, Timeouts, Tls
@@ -342,3 +343,24 @@ providers:
     assert not first._compiled
     config.compile()
     assert first._compiled["chat"] is second["chat"]
+
+
+def test_what_is_asked_for_first_is_compiled_first(loaded: Loaded, monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled = []
+
+    def compile_one(errors: object, pieces: object, name: str, part: dict[str, str]) -> str:
+        compiled.append((name, part["path"]))
+        return name
+
+    monkeypatch.setattr(dialect, "_operation", compile_one)
+    config = loaded("""
+providers:
+  idle: {base_url: https://a.example.com, dialect: gemini}
+  aimed: {base_url: https://b.example.com, dialect: anthropic}
+routes:
+  - {model: m, to: aimed/m}
+""")
+    compiled.clear()  # what may be compiled while loading
+    config.compile()
+    gemini = "/v1beta/models/{model}:"
+    assert compiled == [("chat", "/v1/messages"), ("chat", f"{gemini}generateContent"), ("embeddings", f"{gemini}batchEmbedContents")]
