@@ -124,6 +124,8 @@ class SseDecoder:
 
 def _unnamed(data: bytes) -> list[Event] | None:
     """The events of a read in which each is a line `data: …`; else None."""
+    if data.find(_LF) == len(data) - 2 and data.endswith(b"\n\n") and _CR not in data:
+        return [("", data[6:-2])]  # one alone, as hosts send them that do not hurry
     end = b"\n\n" if data.endswith(b"\n\n") else b"\r\n\r\n"
     if not data.endswith(end):
         return None

@@ -77,18 +77,27 @@ class Passed:
         self.stream.read(events, self._shown, all_shown=self._usage_wanted)
 
     def take(self) -> bytes:
-        if not self._shown:
-            return b""
-        lines = [data for name, data in self._shown if not name]
-        if len(lines) == len(self._shown) and _LF not in b"".join(lines):
-            out = b"data: %b\n\n" % b"\n\ndata: ".join(lines)
+        shown = self._shown
+        if len(shown) == 1:
+            name, data = shown[0]
+            out = sse_event(data, name)
+        elif shown:
+            out = _events(shown)
         else:
-            out = b"".join([sse_event(data, name) for name, data in self._shown])
-        self._shown.clear()
+            return b""
+        shown.clear()
         return out if self._rename is None else self._rename.apply(out)
 
     def end(self) -> bytes:
         return self.stream.mapping.end_marker
+
+
+def _events(events: list[Event]) -> bytes:
+    """Several events on the wire; most often they have data of one line and nothing else."""
+    lines = [data for name, data in events if not name]
+    if len(lines) == len(events) and _LF not in b"".join(lines):
+        return b"data: %b\n\n" % b"\n\ndata: ".join(lines)
+    return b"".join([sse_event(data, name) for name, data in events])
 
 
 class ModelName:

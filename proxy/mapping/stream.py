@@ -169,12 +169,14 @@ class Stream:
         """
         if self.decoder is None:
             return None
-        joint = self.joint
-        lines = [data for _, data in events]
-        for line in lines:
-            if not line or line[0] != _OPENS or line[-1] != _CLOSES:
-                return None
-        text = joint.join(lines)
+        if len(events) == 1:
+            text = events[0][1]
+        else:
+            lines = [data for _, data in events]
+            for line in lines:
+                if not line or line[0] != _OPENS or line[-1] != _CLOSES:
+                    return None
+            text = self.joint.join(lines)
         try:
             if not text.isascii():
                 text.decode()  # what the rules do not read is skipped undecoded, and must be UTF-8 all the same
