@@ -28,6 +28,18 @@ SECTION = Section(
             RELOAD + "test_addresses_move",
         ),
         Row(
+            "a changed file that is faulty, with `watch`",
+            "nothing: the former configuration goes on until the file is right",
+            FAILED.replace(" and in the answer to `POST /-/reload`", ""),
+            RELOAD + "test_a_changed_file_is_seen",
+        ),
+        Row(
+            "several words to reload during one",
+            "nothing",
+            "one more reload after it",
+            RELOAD + "test_several_words_during_a_reload_are_one",
+        ),
+        Row(
             "a reload while requests run",
             "each its answer by the configuration that it began with",
             "an info in the log",

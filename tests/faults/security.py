@@ -51,6 +51,24 @@ SECTION = Section(
             f"{SECURITY}test_a_target_that_leads_back_is_refused",
         ),
         Row(
+            "the same, with several workers",
+            "508 `request_loop`",
+            "all workers have one name in `Via`",
+            "tests/workers/test_workers.py::test_a_request_that_comes_back_is_known_to_every_worker",
+        ),
+        Row(
+            "an upgrade, to WebSocket or HTTP/2, asked for with an ordinary request",
+            "the answer; the connection goes on as it was",
+            "`Upgrade` does not go up",
+            f"{SECURITY}test_an_upgrade_where_there_is_none_is_no_matter",
+        ),
+        Row(
+            "a request hidden behind an upgrade that its upstream refuses",
+            "502, closed",
+            "one request went up, the upgrade",
+            f"{SECURITY}test_nothing_behind_a_refused_upgrade_is_taken_for_a_request",
+        ),
+        Row(
             "client headers beyond those that are known, `Connection: authorization`, cookies, keys",
             "–",
             "they do not go up; the framing is made afresh",
@@ -100,6 +118,30 @@ SECTION = Section(
             "404 or 405",
             "only the operator's listener reloads, and only from the file",
             f"{SECURITY}test_no_request_changes_the_configuration_or_tells_of_it",
+        ),
+        Row(
+            "`POST /-/reload` by a page in the operator's browser, or for another machine without keys",
+            "403 or 401",
+            "nothing is loaded",
+            "tests/app/test_reload.py::test_the_operators_listener",
+        ),
+        Row(
+            "a client's key at the operator's listener, where that has keys",
+            "401",
+            "nothing is loaded and nothing told",
+            "tests/app/test_reload.py::test_the_operators_keys",
+        ),
+        Row(
+            "an operator's listener that other machines reach, without keys",
+            "–",
+            "an error of the configuration: `open-admin`",
+            "tests/config/test_config_faults.py::test_all_faults_are_told",
+        ),
+        Row(
+            "`/metrics` or `/v1/models` without a client's key, where keys are listed",
+            "401 `invalid_api_key`",
+            "–",
+            "tests/app/test_server.py::test_keys",
         ),
         Row(
             "no keys listed, and a client elsewhere",

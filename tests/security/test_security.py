@@ -147,6 +147,34 @@ async def test_a_clients_query_changes_none_of_the_configuration(asked: str, sen
             assert upstream.last.path == f"/v1/chat/completions?{sent}"
 
 
+HIDDEN = b"POST /v1/chat/completions HTTP/1.1\r\nhost: a\r\ncontent-length: 2\r\n\r\n{}"
+UPGRADE = {
+    "connection": "upgrade",
+    "upgrade": "websocket",
+    "sec-websocket-version": "13",
+    "sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ==",
+}
+
+
+@pytest.mark.parametrize("upgrade", [UPGRADE, {"connection": "upgrade, http2-settings", "upgrade": "h2c", "http2-settings": "AAMAAABk"}])
+async def test_an_upgrade_where_there_is_none_is_no_matter(upgrade: dict[str, str]) -> None:
+    async with serving([request, json_answer(COMPLETION)] * 2) as served, await served.client() as client:
+        client.send(CHAT | {"user": HIDDEN.decode()}, headers=upgrade)
+        assert (await client.reply()).status == 200
+        client.send(CHAT)
+        assert (await client.reply()).status == 200, "the connection still speaks HTTP"
+        assert len(served.upstream.requests) == 2
+        assert b"upgrade" not in served.upstream.requests[0].partition(b"\r\n\r\n")[0].lower()
+
+
+async def test_nothing_behind_a_refused_upgrade_is_taken_for_a_request() -> None:
+    async with serving([request, json_answer(COMPLETION)] * 2) as served, await served.client() as client:
+        client.send(HIDDEN, "/v1/realtime?model=m", UPGRADE, "GET")
+        assert (await client.reply()).status == 502
+        assert await client.ended()
+        assert len(served.upstream.requests) == 1
+
+
 # ── who is served ──
 
 

@@ -50,6 +50,21 @@ async def test_the_work_is_spread(tmp_path: Path) -> None:
         assert min(shares) >= 60  # 100 is the mean, 7 the deviation
 
 
+async def test_a_request_that_comes_back_is_known_to_every_worker(tmp_path: Path) -> None:
+    async with site(tmp_path) as here:
+        before = await here.workers()
+        names = set()
+        for _ in range(20):
+            assert await here.chat("m") == 200
+            names.add(here.upstream.last.headers["via"])
+        os.kill(min(before), signal.SIGKILL)
+        await here.says(f"the worker {min(before)} ended (SIGKILL); another takes its place")
+        for _ in range(20):
+            assert await here.chat("m") == 200
+            names.add(here.upstream.last.headers["via"])
+        assert len(names) == 1
+
+
 async def test_one_crash_restarts_one_worker_and_no_count_falls(tmp_path: Path) -> None:
     async with site(tmp_path) as here:
         for _ in range(20):
