@@ -18,8 +18,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tests.clients.test_json_texts import ANSWERS, answering
-from tests.exchange.wire import serving
+from tests.clients.test_json_texts import ANSWERS
+from tests.exchange.wire import json_answer, serving
+from tests.upstream.scripted import Peer, Step, request
 
 FILE = Path(__file__).with_name("openai_paths.json")
 PATHS = ("/chat/completions", "/completions", "/responses", "/embeddings", "/moderations", "/images/generations", "/audio/speech")
@@ -28,6 +29,7 @@ CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,re
 PROSE = frozenset(
     ("description", "example", "examples", "summary", "externalDocs", "deprecated", "tags", "security", "callbacks", "servers", "headers")
 )
+SOUND = b"HTTP/1.1 200 OK\r\ncontent-type: audio/mpeg\r\ncontent-length: 4\r\n\r\n\xff\xf3\x00\x00"
 ERROR = {"description": "", "content": {"application/json": {"schema": {"$ref": "#/components/schemas/ErrorResponse"}}}}
 
 
@@ -69,10 +71,22 @@ def extract(document: dict[str, Any]) -> dict[str, Any]:
     return {"openapi": document["openapi"], "info": info, "paths": paths, "components": {"schemas": dict(sorted(found.items()))}}
 
 
+def upstream(document: bytes) -> Step:
+    """Answers every request on its connection: with this document, or with sound where that is asked for."""
+
+    async def answers(peer: Peer) -> None:
+        while True:
+            await request(peer)
+            speech = b"/audio/speech" in peer.requests.pop().partition(b"\r\n")[0]
+            await peer.write(SOUND if speech else json_answer(document))
+
+    return answers
+
+
 async def run(dialect: str, cases: int) -> int:
     """Serves every model by an upstream of this dialect, and lets schemathesis ask. Its exit status."""
     changes = {"providers": {"p0": {"dialect": dialect}}, "routes": [{"model": "*", "to": "p0/up"}]}
-    async with serving(answering(ANSWERS[dialect]), **changes) as served:
+    async with serving([upstream(ANSWERS[dialect])], **changes) as served:
         host, port = served.address
         command = ["run", str(FILE), "--url", f"http://{host}:{port}/v1", "--checks", CHECKS, "--phases", "fuzzing", "-n", str(cases)]
         more = ("--suppress-health-check", "all", "--generation-deterministic")
