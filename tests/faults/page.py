@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.docs.compatibility import ROOT
 from tests.faults import (
+    altogether,
     before_events,
     before_headers,
     clients,
@@ -37,6 +38,7 @@ SECTIONS: tuple[Section, ...] = (
     routing.SECTION,
     operations.SECTION,
     security.SECTION,
+    altogether.SECTION,
 )
 
 INTRODUCTION = """\
