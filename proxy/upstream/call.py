@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 #: Body bytes held for a call that is neither piped nor read yet; beyond them the connection stops being read.
 BACKLOG = 256 * 1024
 
+#: Seconds in which a used connection shows that it was dead. One that ends later may have taken the request, and worked on it.
+STALE = 1.0
+
 
 class Sink(Protocol):
     """Where a body is pushed. Called from the event loop's read callback: must not block.
@@ -60,6 +63,7 @@ class Call:
         "_paused",
         "_pool",
         "_refused",
+        "_sent_at",
         "_sink",
         "_waiter",
         "headers",
@@ -84,6 +88,7 @@ class Call:
         self._idle = 0.0
         self._paused = False
         self._refused: ExchangeError | None = None
+        self._sent_at = 0.0
         self._complete = False
         self._error: UpstreamError | None = None
         self.status = 0
@@ -97,6 +102,7 @@ class Call:
         self._message = message
         self._connection = connection
         self.reused = connection.used
+        self._sent_at = self._loop.time()
         connection.start(self, message, whole=True)
 
     async def stream(self, connection: Connection, head: bytes, body: AsyncIterator[bytes]) -> None:
@@ -133,7 +139,8 @@ class Call:
     async def head(self, deadline: float) -> None:
         """Wait until `status` and `headers` are there; `deadline` is a time of the loop's clock, whatever comes meanwhile.
 
-        A connection used before that turns out dead without one byte of an answer: the same request goes out once more, on a fresh one.
+        A connection used before that turns out dead at once, without one byte of an answer: the same request goes out once more, on a
+        fresh one.
         Raises UpstreamError (timeout, truncated, protocol, and connect or tls from that second attempt); the connection is closed then.
         """
         while not self.status:
@@ -267,7 +274,7 @@ class Call:
 
     def lost(self, received: bool) -> None:
         when = "its answer was whole" if received else "it answered"
-        unprocessed = self.reused and not received
+        unprocessed = self.reused and not received and self._loop.time() - self._sent_at < STALE
         self._fail(UpstreamError(f"The upstream closed the connection before {when}.", kind="truncated", unprocessed=unprocessed))
 
     def wake(self) -> None:

@@ -134,6 +134,12 @@ SECTION = Section(
             "tests/faults/test_pooled.py::test_never_after_a_byte",
         ),
         Row(
+            "a connection from the pool ends a second or more after the request, without one byte of an answer",
+            "502 `upstream_truncated`; the request is not sent again: it may have been worked on",
+            "`error_kind: truncated`",
+            "tests/faults/test_pooled.py::test_never_after_a_while",
+        ),
+        Row(
             "a connection from the pool says nothing",
             "504 `upstream_timeout`; the request is not sent again",
             "`error_kind: timeout`",

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from tests.exchange.wire import CHAT, COMPLETION, STREAM, json_answer, serving
-from tests.upstream.scripted import Step, hang, request, reset, times
+from tests.upstream.scripted import Step, after, hang, request, reset, times
 
 GOOD = [request, json_answer(COMPLETION)]
 DEAD: dict[str, list[Step]] = {"reset": [*GOOD, request, reset], "closed": [*GOOD, request]}
@@ -35,6 +37,20 @@ async def test_never_after_a_byte(byte: bytes, end: list[Step]) -> None:
     async with serving([*GOOD, request, byte, *end], times(9, *GOOD)) as served:
         assert (await served.ask(CHAT)).status == 200
         reply = await served.ask(CHAT)
+        assert (reply.status, reply.error["code"]) == (502, "upstream_truncated")
+        assert [len(peer.requests) for peer in served.upstream.peers] == [2]
+
+
+@pytest.mark.parametrize("end", [[], [reset]], ids=["closed", "reset"])
+async def test_never_after_a_while(end: list[Step], monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was not dead: it may have worked on the request, and broken down over it."""
+    monkeypatch.setattr("proxy.upstream.call.STALE", 0.05)
+    later = asyncio.Event()
+    async with serving([*GOOD, request, after(later), *end], times(9, *GOOD)) as served, await served.client() as client:
+        assert (await served.ask(CHAT)).status == 200
+        client.send(CHAT)
+        asyncio.get_running_loop().call_later(0.2, later.set)
+        reply = await client.reply()
         assert (reply.status, reply.error["code"]) == (502, "upstream_truncated")
         assert [len(peer.requests) for peer in served.upstream.peers] == [2]
 
