@@ -52,8 +52,8 @@ Each line is a promise: the fault, what the client sees of it, what the operator
   The message is one sentence and names no host; where there is more to say, the log has it as `error_detail`.
 - Every failure is a line of the request log with `status`, `error_type`, `error_kind`, `blame` and `target`, counted in
   `gen_ai_server_request_duration_seconds` with its `error_type` and, for each target that failed, in `samewire_upstream_errors_total`.
-- A name without a path is a case of `tests/faults`: `python -m pytest tests/faults -k NAME` runs it, on both event loops,
-  with a dialect that is passed through and two that are translated.
+- A name without a path is a case of `tests/faults`: `python -m pytest tests/faults -k NAME` runs it on uvloop
+  with a dialect that is passed through and those that are translated; on asyncio's loop with one of them in turn.
 """
 
 

@@ -1,4 +1,8 @@
-"""Every Case of every section, on both event loops, with each dialect it names, whole and streamed."""
+"""Every Case of every section, with each dialect it names, whole and streamed, on uvloop, which is what serves.
+
+On asyncio's loop, too, but there once whole and once streamed, the dialects in turn: what differs between the loops is sockets and
+timers, and the same for all dialects.
+"""
 
 from __future__ import annotations
 
@@ -16,23 +20,43 @@ from tests.corpus.readings import OPENAI
 from tests.docs.compatibility import ROOT
 from tests.exchange.wire import Reply
 from tests.faults.page import PAGE, SECTIONS, page
-from tests.faults.promise import Answered, AsItCame, Broken, Case, How, Row, Status
+from tests.faults.promise import Answered, AsItCame, Broken, Case, How, Row, Section, Status
 from tests.faults.stage import Outcome, play, script_of, second
 
 LINE_END = "\n"
 
 
-def runs() -> Iterator[object]:
-    """(case, dialect, how), called `section-case-dialect-how`."""
-    for section in SECTIONS:
-        for case in section.promises:
-            if isinstance(case, Case):
-                for dialect, how in case.tries:
-                    yield pytest.param(case, dialect, how, id=f"{section.name}-{case.id}-{dialect}-{how}")
+CASES = [(section, case) for section in SECTIONS for case in section.promises if isinstance(case, Case)]
 
 
-@pytest.mark.parametrize(("case", "dialect", "how"), list(runs()))
+def in_turn() -> Iterator[object]:
+    """(case, dialect, how) once for each `how` of a case, called `section-case-dialect-how`."""
+    for number, (section, case) in enumerate(CASES):
+        for how in dict.fromkeys(how for _, how in case.tries):
+            dialects = [dialect for dialect, tried in case.tries if tried == how]
+            yield named(section, case, dialects[number % len(dialects)], how)
+
+
+def named(section: Section, case: Case, dialect: str, how: How) -> object:
+    return pytest.param(case, dialect, how, id=f"{section.name}-{case.id}-{dialect}-{how}")
+
+
+EACH = [named(section, case, *tried) for section, case in CASES for tried in case.tries]
+
+
+@pytest.mark.asyncio(loop_factories=["uvloop"])
+@pytest.mark.parametrize(("case", "dialect", "how"), EACH)
 async def test_promise(case: Case, dialect: str, how: How, capfd: pytest.CaptureFixture[str]) -> None:
+    await keeps(case, dialect, how, capfd)
+
+
+@pytest.mark.asyncio(loop_factories=["asyncio"])
+@pytest.mark.parametrize(("case", "dialect", "how"), list(in_turn()))
+async def test_promise_on_the_other_loop(case: Case, dialect: str, how: How, capfd: pytest.CaptureFixture[str]) -> None:
+    await keeps(case, dialect, how, capfd)
+
+
+async def keeps(case: Case, dialect: str, how: How, capfd: pytest.CaptureFixture[str]) -> None:
     outcome = await play(case, dialect, how, lambda: capfd.readouterr().out)
     match case.sees:
         case Status():
