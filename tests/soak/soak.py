@@ -106,7 +106,7 @@ def configuration(ports: dict[str, int]) -> dict[str, Any]:
                 "base_url": f"http://127.0.0.1:{ports[dialect]}",
                 "dialect": dialect,
                 "key": f"key-of-{dialect}",
-                "timeouts": {"first_event": 3, "idle": 3, "write": 5},
+                "timeouts": {"first_event": 8, "idle": 8, "write": 8},
             }
             for dialect in ANSWERS
         },
