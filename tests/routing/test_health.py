@@ -242,6 +242,14 @@ def test_an_answer_that_blames_the_client_is_an_answer(reason: str) -> None:
     assert (standing.target.failures, standing.ailing) == (0, False)
 
 
+@pytest.mark.parametrize("reason", ["busy", "unsupported"])
+def test_what_was_never_sent_proves_nothing(reason: str) -> None:
+    standing = Standings().of("a", "x", 1)
+    standing.failed(Failure("connect"), 0.0, 0.0, COOLDOWN)
+    assert not standing.failed(Failure(reason), 1.0, 1.0, COOLDOWN)
+    assert standing.failed(Failure("connect"), 2.0, 2.0, COOLDOWN), "two in a row"
+
+
 @pytest.mark.parametrize("reason", ["auth", "quota", "rate_limit"])
 def test_nothing_is_remembered_of_a_clients_own_key(reason: str) -> None:
     standings = Standings()
