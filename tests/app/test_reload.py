@@ -257,6 +257,22 @@ async def test_a_changed_file_is_seen(tmp_path: Path, monkeypatch: pytest.Monkey
         assert here.running._reloader.ok
 
 
+async def test_a_file_that_changes_while_it_is_read_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reloading, "LOOK", 0.01)
+    async with site(tmp_path, watch=True) as here:
+        read = here.running._reloader._load
+
+        async def read_and_change() -> Any:
+            config = await read()
+            here.running._reloader._load = read
+            here.write(model="third", watch=True)
+            return config
+
+        here.running._reloader._load = read_and_change
+        here.write(model="second", watch=True)
+        await until(lambda: here.running.config.routes[0].name == "third")
+
+
 def test_who_computes_last_gives_the_interpreter_back() -> None:
     usual = sys.getswitchinterval()
     starting, reloading_too = reloading.gently(), reloading.gently()

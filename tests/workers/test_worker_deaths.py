@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -110,6 +111,28 @@ async def test_scrapes_while_workers_die_never_fall(tmp_path: Path) -> None:
             seen += await asyncio.gather(*(here.metric(COUNT) for _ in range(5)))
             here.upstream.answer(openai_answer(HELLO))
         assert seen == sorted(seen)
+
+
+async def test_what_the_dead_had_in_work_is_not_in_work(tmp_path: Path) -> None:
+    async with site(tmp_path) as here, here.streaming():
+        assert await here.metric("samewire_requests_in_flight") == 1
+        for pid in await here.workers():
+            os.kill(pid, signal.SIGKILL)
+        await here.says("another takes its place", 2)
+        assert await here.metric("samewire_requests_in_flight") == 0
+
+
+async def test_an_address_is_let_go_when_another_cannot_be_had(tmp_path: Path) -> None:
+    async with site(tmp_path) as here:
+        with socket.create_server(("127.0.0.1", 0)) as free, socket.create_server(("127.0.0.1", 0)) as taken:
+            port = free.getsockname()[1]
+            free.close()
+            here.configure(port=port, admin=taken.getsockname()[1])
+            answer = await here.ask("POST", "/-/reload", here.admin)
+            assert answer.status == 500
+            assert "Address already in use" in answer.json()["error"]["message"]
+        with socket.create_server(("127.0.0.1", port)):
+            assert await here.chat("m") == 200
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
