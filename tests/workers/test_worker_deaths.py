@@ -131,7 +131,8 @@ async def test_an_address_is_let_go_when_another_cannot_be_had(tmp_path: Path) -
             answer = await here.ask("POST", "/-/reload", here.admin)
             assert answer.status == 500
             assert "Address already in use" in answer.json()["error"]["message"]
-        with socket.create_server(("127.0.0.1", port)):
+        with socket.socket() as free:  # without SO_REUSEADDR: one that is bound and does not listen is in the way, too
+            free.bind(("127.0.0.1", port))
             assert await here.chat("m") == 200
 
 
