@@ -133,7 +133,8 @@ class Case:
         document = found.error.envelope() if found.error else found.document
         yield from differences(self._expected("response.json"), _plain(msgspec.json.encode(document)), "response")
         typed = operation.response.read(body, self._context()) if operation.response is not None else None
-        if typed is not None and _plain(msgspec.json.encode(typed)) != _plain(msgspec.json.encode(found.document)):
+        refused = self.head.get("status", 200) >= 300  # nobody reads its body as an answer
+        if typed is not None and not refused and _plain(msgspec.json.encode(typed)) != _plain(msgspec.json.encode(found.document)):
             yield "response: decoded in full it is another one"
 
     def _stream(self, form: str, body: bytes) -> Iterator[str]:
