@@ -282,6 +282,14 @@ async def test_a_client_stays_where_it_is(sticky: Any, body: dict[str, str], hea
         assert set.union(*places.values()) == {"p0", "p1"}
 
 
+@pytest.mark.parametrize("nobody", [{"user": None}, {"prompt_cache_key": "", "user": None}, {}])
+async def test_clients_that_say_nothing_of_themselves_are_spread(nobody: dict[str, Any]) -> None:
+    """Not all of them to the one place of an empty name. (Twenty draws are one time in half a million all the same.)"""
+    async with serving(GOOD, others=[GOOD], **routed("p0/up", "p1/up", order="sticky")) as served:
+        found = {(await served.ask(CHAT | nobody)).headers["x-samewire-provider"] for _ in range(20)}
+        assert found == {"p0", "p1"}
+
+
 async def test_the_least_loaded_is_asked() -> None:
     async with serving([request, hang], GOOD, others=[GOOD], **routed("p0/up", "p1/up", order="least_loaded")) as served:
         async with await served.client() as busy:
