@@ -1,50 +1,53 @@
-"""How the events of a stream lie in the bytes that a client reads: as server-sent events, as lines of JSON, or as one JSON array.
+"""How the events of a stream stand on the wire to a client: what is written around each, before the first, and after the last.
 
-A writer makes events with `event` and joins them. The array's brackets are not its affair: who sends the first bytes puts them through
-`first`, and `end` goes behind the last of a stream that has ended well.
+sse: server-sent events (WHATWG HTML §9.2). ndjson: a line for each. array: one JSON array, written as it comes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from proxy.codecs.sse import sse_event
 
-_UNCACHED = b"cache-control: no-cache\r\nx-accel-buffering: no\r\n"
+_STREAMED = b"cache-control: no-cache\r\nx-accel-buffering: no\r\n"
 
 
 @dataclass(frozen=True, slots=True)
 class Framing:
-    """`head`: the header lines of such an answer. `event(data, name="")`: the bytes of one event; only SSE shows its name.
+    """`headers`: header lines of such an answer. An event is `before` + its data (one line of JSON) + `after`, for events without a name.
 
-    `silence`: what keeps a connection alive and is no event. `end`: what follows the last event.
+    `opening`: what the first event has in place of the first byte of `before`; `closing`: what ends the stream.
     """
 
     name: str
-    head: bytes
-    event: Callable[..., bytes]
-    silence: bytes
-    end: bytes = b""
+    headers: bytes
+    before: bytes
+    after: bytes
+    opening: bytes = b""
+    closing: bytes = b""
 
-    def first(self, output: bytes) -> bytes:
-        """The first events of a stream: an array's opening bracket takes the place of the comma that stands before each event."""
-        return b"[" + output[1:] if self.end and output else output
+    def event(self, data: bytes, name: str = "") -> bytes:
+        """One event; `name` is for those framings that tell it."""
+        if self.name == "sse":
+            return sse_event(data, name)
+        return b"".join((self.before, data, self.after))
+
+    def around(self, name: str) -> tuple[bytes, bytes]:
+        """What stands before and after the data of an event of that name."""
+        return (b"event: %b\n%b" % (name.encode(), self.before) if name and self.name == "sse" else self.before), self.after
+
+    def begun(self, output: bytes) -> bytes:
+        """The first bytes of a stream of events."""
+        return self.opening + output[1:] if self.opening else output
+
+    def end(self, *, begun: bool) -> bytes:
+        """What ends a stream well."""
+        return self.closing if begun else self.opening + self.closing
 
 
-def _line(data: bytes, name: str = "") -> bytes:
-    """A JSON text as a line of its own; a line end between its tokens becomes a blank (inside of a string there can be none)."""
-    return (data.replace(b"\n", b" ") if b"\n" in data else data) + b"\n"
-
-
-def _item(data: bytes, name: str = "") -> bytes:
-    return b",\n" + data
-
-
-#: By the name that a client dialect's `framing` has. An SSE comment ends with one line end: an empty line would hand some clients an
-#: event without data.
 FRAMINGS: Mapping[str, Framing] = {
-    "sse": Framing("sse", b"content-type: text/event-stream; charset=utf-8\r\n" + _UNCACHED, sse_event, b": keep-alive\n"),
-    "ndjson": Framing("ndjson", b"content-type: application/x-ndjson\r\n" + _UNCACHED, _line, b"\n"),
-    "array": Framing("array", b"content-type: application/json; charset=utf-8\r\n" + _UNCACHED, _item, b"\n", b"\n]\n"),
+    "sse": Framing("sse", b"content-type: text/event-stream; charset=utf-8\r\n" + _STREAMED, b"data: ", b"\n\n"),
+    "ndjson": Framing("ndjson", b"content-type: application/x-ndjson\r\n" + _STREAMED, b"", b"\n"),
+    "array": Framing("array", b"content-type: application/json; charset=utf-8\r\n" + _STREAMED, b",\n", b"", b"[", b"]"),
 }
