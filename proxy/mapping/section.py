@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -16,6 +16,26 @@ Template = Callable[..., Any]
 
 #: reasoning: text, and a signature; hidden: what only its vendor can read; call: a tool call.
 KINDS = ("reasoning", "hidden", "text", "refusal", "call", "image", "audio")
+
+
+class Framing(Protocol):
+    """How events stand on the wire (`proxy.codecs.framing`)."""
+
+    def event(self, data: bytes, name: str = "") -> bytes:
+        """One event."""
+        ...
+
+    def around(self, name: str) -> tuple[bytes, bytes]:
+        """What stands before and after the data of an event of that name."""
+        ...
+
+    def begun(self, output: bytes) -> bytes:
+        """The first bytes of a stream, made of its first events."""
+        ...
+
+    def end(self, *, begun: bool) -> bytes:
+        """What ends a stream well."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,10 +13,9 @@ from typing import Any
 from proxy.errors import SpecPath
 from proxy.mapping.code import Env, Pieces, Value, names
 from proxy.mapping.context import Context
-from proxy.mapping.framing import Framing
 from proxy.mapping.operators import mentions
 from proxy.mapping.rewrites import Rewrites
-from proxy.mapping.section import KINDS, Kind, Template
+from proxy.mapping.section import KINDS, Framing, Kind, Template
 from proxy.mapping.writer import SectionWriter
 
 _KEYS = frozenset(("named", "numbered", "begin", "sections", "end", "fail"))

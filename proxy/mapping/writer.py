@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from proxy.mapping.chunks import Tokens, encode, encode_lines, new_id
 from proxy.mapping.context import Context
-from proxy.mapping.framing import Framing
-from proxy.mapping.section import SILENT, ChoiceState, Facts, Section, Template
+from proxy.mapping.section import SILENT, ChoiceState, Facts, Framing, Section, Template
 
 if TYPE_CHECKING:
     from proxy.mapping.sections import SectionsMapping

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.codecs import SseDecoder
+from proxy.codecs.framing import FRAMINGS
 from proxy.mapping.code import Pieces
 from proxy.mapping.context import Context
 from proxy.mapping.faults import Faults
-from proxy.mapping.framing import FRAMINGS
 from proxy.mapping.sections import SectionsMapping, compile_sections
 from proxy.mapping.writer import SectionWriter
 
