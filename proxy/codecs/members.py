@@ -15,7 +15,9 @@ on another. msgspec keeps the last of them at the place of the first, so a secon
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from itertools import accumulate
 
 import msgspec
 
@@ -68,6 +70,21 @@ class Members:
         compact = len(body) <= _COMPACT_LIMIT and _encode(raws) == body
         return cls(body, raws, None if compact else _walk(body, raws))
 
+    def spread(self, body: bytes, runs: Sequence[tuple[int, int]]) -> Members:
+        """The members of `body`, where these are of what is left of it without some runs inside of its strings. Raises MembersError
+        for a run in a name, which is not read as it is then."""
+        gone = list(accumulate((end - start for start, end in runs), initial=0))
+        starts = [start - before for (start, _), before in zip(runs, gone, strict=False)]  # in the text that is left
+        spans, inside = {}, 0
+        for name, (start, end) in (self._spans or _walk(self._body, self.raws)).items():
+            before, within = gone[bisect_right(starts, start)], gone[bisect_right(starts, end)]
+            spans[name] = (start + before, end + within)
+            inside += within - before
+        if inside < gone[-1]:
+            raise MembersError("the body has a member with a name that is too long")
+        text = memoryview(body)
+        return Members(body, {name: msgspec.Raw(text[start:end]) for name, (start, end) in spans.items()}, spans)
+
     def get(self, name: str) -> bytes | None:
         """The raw JSON text of a member's value, None when there is no such member."""
         raw = self.raws.get(name)
@@ -79,7 +96,7 @@ class Members:
         Everything else stays byte for byte. The new values are JSON texts and are not checked.
         """
         if self._spans is not None:
-            return self._edited(self._spans, changes)
+            return b"".join(self.pieces(changes))
         raws = dict(self.raws)
         for name, value in changes.items():
             if value is not None:
@@ -88,8 +105,9 @@ class Members:
                 raws.pop(name, None)
         return _encode(raws)
 
-    def _edited(self, spans: dict[str, tuple[int, int]], changes: Mapping[str, bytes | None]) -> bytes:
-        """The text with its pieces cut out and put in."""
+    def pieces(self, changes: Mapping[str, bytes | None]) -> tuple[bytes | memoryview, ...]:
+        """What `splice` gives, in pieces: those of a large text need not be copied."""
+        spans = self._spans or _walk(self._body, self.raws)
         removed = {name for name, value in changes.items() if value is None and name in spans}
         edits = _cuts(self._body, spans, removed) if removed else []
         added = []
@@ -109,7 +127,7 @@ class Members:
             pieces += (text[done:start], new)
             done = end
         pieces.append(text[done:])
-        return b"".join(pieces)
+        return tuple(pieces)
 
 
 def decode(body: bytes) -> dict[str, msgspec.Raw]:

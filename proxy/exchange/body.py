@@ -9,6 +9,7 @@ import asyncio
 import zlib
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
+from io import BytesIO
 
 from aiohttp import hdrs
 from aiohttp.web import RequestPayloadError
@@ -96,7 +97,7 @@ async def read_whole(request: ClientRequest, limits: BodyLimits) -> bytes:
     if length is not None and int(length) > limits.size:
         raise too_large(limits.size)
     say_continue(request)
-    body = await _collect(request, limits)
+    body = await _collect(request, limits, int(length or 0))
     return await _inflated(body, coding, limits.size) if coding else body
 
 
@@ -112,8 +113,13 @@ def whole(request: ClientRequest, limits: BodyLimits) -> bytes:
 
 
 def _strings(piece: bytes) -> int:
-    """How many strings of JSON a piece of text holds, or more: an upper bound of its members, for the price of two searches."""
-    return piece.count(b'"') - piece.count(b'\\"')
+    """How many strings of JSON a piece of text holds, or more: an upper bound of its members, for the price of two counts.
+
+    A count takes ten times as long as a look whether there is any, and the most of an image has none.
+    """
+    if 34 not in piece:
+        return 0
+    return piece.count(b'"') - (piece.count(b'\\"') if 92 in piece else 0)
 
 
 def _check_strings(strings: int) -> None:
@@ -121,21 +127,22 @@ def _check_strings(strings: int) -> None:
         raise ClientError(f"The JSON has more than {STRINGS} strings.", code="invalid_json")
 
 
-async def _collect(request: ClientRequest, limits: BodyLimits) -> bytes:
-    pieces: list[bytes] = []
+async def _collect(request: ClientRequest, limits: BodyLimits, length: int) -> bytes:
+    """`length`: as the client says; 0: unknown."""
+    # Each piece goes to its place as it comes: to copy a large body in one go would take long. Memory that is not written costs nothing.
+    body = BytesIO(bytes(length))
     size = strings = 0
     try:
         async with asyncio.timeout(limits.total):
             async for piece in read_pieces(request, limits.idle):
-                pieces.append(piece)
-                size += len(piece)
+                size += body.write(piece)
                 strings += _strings(piece)
                 if size > limits.size:
                     raise too_large(limits.size)
                 _check_strings(strings)
     except TimeoutError:
         raise _too_slow() from None
-    return b"".join(pieces)
+    return body.getvalue()[:size]
 
 
 async def read_pieces(request: ClientRequest, idle: float) -> AsyncIterator[bytes]:

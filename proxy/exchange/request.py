@@ -16,6 +16,7 @@ import msgspec
 from aiohttp import hdrs
 
 from proxy.codecs.members import Members, MembersError, decode
+from proxy.codecs.runs import base64_runs, without
 from proxy.errors import ClientError
 from proxy.exchange.body import BodyLimits, check_json_type, encoding, read_pieces, read_whole, say_continue, too_large, whole
 from proxy.exchange.client import ClientRequest
@@ -24,6 +25,7 @@ from proxy.exchange.operation import Operation
 from proxy.exchange.target import TargetCall
 from proxy.mapping.context import Context
 from proxy.mapping.mappings import Rejected
+from proxy.upstream import Body as WholeBody
 
 _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
@@ -35,7 +37,7 @@ JSON_LINE = b"content-type: application/json\r\n"
 #: Bytes of a body that is not looked at in one go.
 LARGE = 2**19
 
-Body = bytes | AsyncIterator[bytes]
+Body = WholeBody | AsyncIterator[bytes]
 
 
 class Request(Protocol):
@@ -168,7 +170,7 @@ class JsonRequest:
         except RecursionError:
             raise _too_deep() from None
 
-    def _passed(self, target: TargetCall, context: Context) -> bytes:
+    def _passed(self, target: TargetCall, context: Context) -> Body:
         """The client's bytes, with nothing replaced but what the route and the dialect set."""
         raws = self._members.raws
         changes: dict[str, Any] = {}
@@ -180,7 +182,9 @@ class JsonRequest:
             spliced |= dict.fromkeys(target.choice.route.drop)
         if target.rename is not None:
             spliced["model"] = target.rename
-        return self._members.splice(spliced) if spliced else self._body
+        if not spliced:
+            return self._body
+        return self._members.splice(spliced) if len(self._body) <= LARGE else self._members.pieces(spliced)
 
     def _edited(self, target: TargetCall, context: Context) -> dict[str, Any]:
         """The whole body, decoded, as the route leaves it; the mapping's `$req`."""
@@ -297,14 +301,21 @@ def _members(body: bytes) -> Members:
 
 async def _taken_apart(body: bytes) -> Members:
     """A large body's members, step by step: between two steps others have their turn."""
-    try:
-        raws = decode(body)
+    runs = []
+    for run in base64_runs(body):
+        runs.append(run)
         await asyncio.sleep(0)
-        members = Members.found(body, raws)
+    rest = without(body, runs) if runs else body
+    try:
+        raws = decode(rest)
+        await asyncio.sleep(0)
+        members = Members.found(rest, raws)
+        if runs:
+            members = members.spread(body, runs)
     except MembersError as error:
         raise _no_json(error) from None
     await asyncio.sleep(0)
-    if not body.isascii():
+    if not rest.isascii():
         decoder = getincrementaldecoder("utf-8")()
         for at in range(0, len(body), LARGE):
             await asyncio.sleep(0)

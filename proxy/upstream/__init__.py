@@ -16,7 +16,7 @@ from .call import Call, Sink
 from .content import decode_body
 from .origin import Origin
 from .pool import Pool
-from .request import header_line, request_line
+from .request import Body, header_line, request_line
 from .watch import Watch
 
-__all__ = ["Call", "Origin", "Pool", "Sink", "Watch", "decode_body", "header_line", "request_line"]
+__all__ = ["Body", "Call", "Origin", "Pool", "Sink", "Watch", "decode_body", "header_line", "request_line"]

@@ -10,7 +10,7 @@ from ..errors import ExchangeError, UpstreamError
 from .answer import AnswerReader
 from .connection import Connection
 from .origin import Origin
-from .request import LAST_CHUNK, chunk
+from .request import LAST_CHUNK, Message, chunk
 
 if TYPE_CHECKING:
     from .pool import Pool
@@ -78,7 +78,7 @@ class Call:
         self._loop = pool.loop
         self._connection: Connection | None = None
         self._opening: asyncio.Timeout | None = None
-        self._message: tuple[bytes, ...] = ()
+        self._message: Message = ()
         self._waiter: asyncio.Future[None] | None = None
         self._sink: Sink | None = None
         self._backlog: list[bytes] = []
@@ -97,7 +97,7 @@ class Call:
 
     # ── the request ──
 
-    def send(self, connection: Connection, message: tuple[bytes, ...]) -> None:
+    def send(self, connection: Connection, message: Message) -> None:
         """Put the whole request on its way."""
         self._message = message
         self._connection = connection

@@ -7,12 +7,11 @@ from typing import Protocol, cast
 
 from .answer import AnswerReader
 from .origin import Origin
+from .request import Message
 from .watch import Watch
 
 #: Bytes written at once: handing the kernel more would hold everybody else up.
 SLICE = 256 * 1024
-
-_NOTHING = memoryview(b"")
 
 
 class Listener(Protocol):
@@ -66,7 +65,7 @@ class Connection(asyncio.Protocol):
         self._owner = owner
         self._call: Listener | None = None
         self._paused = False
-        self._rest = _NOTHING
+        self._rest: list[memoryview] = []  # the next one last
         self.answer = AnswerReader(head_limit)
         self.expires = 0.0
         self.full = False
@@ -76,32 +75,29 @@ class Connection(asyncio.Protocol):
         self.used = False
         self.watch = Watch(owner.loop, self._expired)
 
-    def start(self, call: Listener, message: tuple[bytes, ...], *, whole: bool) -> None:
-        """Write a request, or the first part of one; `call` is told of its answer. A long last piece leaves as it is taken."""
+    def start(self, call: Listener, message: Message, *, whole: bool) -> None:
+        """Write a request, or the first part of one; `call` is told of its answer. All but the first piece leaves as it is taken."""
         self._call = call
         self.answer.begin()
-        self.sent = whole
-        for piece in message:
-            if len(piece) > SLICE:
-                self._rest = memoryview(piece)
-                self.sent = False
-                self._write_on()
-            else:
-                self.transport.write(piece)
+        self.sent = whole and len(message) == 1
+        self.transport.write(message[0])
+        if len(message) > 1:
+            self._rest = [memoryview(piece)[at : at + SLICE] for piece in message[1:] for at in range(0, len(piece), SLICE)][::-1]
+            self._write_on()
 
     def _write_on(self) -> None:
-        """Write as much of the rest as the transport wants."""
-        while not self.full and not self.transport.is_closing():
-            self.transport.write(self._rest[:SLICE])
-            self._rest = self._rest[SLICE:]
-            if not self._rest:
-                self.sent = True
-                return
+        """Write a slice of the rest if the transport wants it, and the next one in the loop's next turn."""
+        if self.full or not self._rest or self.transport.is_closing():
+            return
+        self.transport.write(self._rest.pop())
+        self.sent = not self._rest
+        if not self.full:
+            self._owner.loop.call_soon(self._write_on)
 
     def drop(self) -> None:
         """Close at once; the call hears nothing more. Idempotent."""
         self._call = None
-        self._rest = _NOTHING
+        self._rest = []
         self.transport.abort()
 
     def cut(self) -> None:
@@ -161,8 +157,7 @@ class Connection(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self.full = False
-        if self._rest:
-            self._write_on()
+        self._write_on()
         if self._call is not None:
             self._call.wake()
 

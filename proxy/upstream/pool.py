@@ -12,7 +12,7 @@ from .call import Call
 from .connect import Connector
 from .connection import Connection
 from .origin import Origin
-from .request import chunked_head, whole_message
+from .request import Body, chunked_head, whole_message
 
 
 class Pool:
@@ -34,28 +34,28 @@ class Pool:
         self._closed = False
         self._emptied = asyncio.Event()
 
-    def send_now(self, origin: Origin, head: bytes, body: bytes | AsyncIterator[bytes], *, connect: float) -> Call | None:
-        """What `send` does, without waiting; None, and nothing done, when there is no idle connection or the body is no bytes."""
-        if not isinstance(body, bytes) or (connection := self._take(origin)) is None:
+    def send_now(self, origin: Origin, head: bytes, body: Body | AsyncIterator[bytes], *, connect: float) -> Call | None:
+        """What `send` does, without waiting; None, and nothing done, when there is no idle connection or the body comes in time."""
+        if not isinstance(body, (bytes, tuple)) or (connection := self._take(origin)) is None:
             return None
         call = Call(self, origin, connect)
         call.send(connection, whole_message(origin, head, body))
         return call
 
-    async def send(self, origin: Origin, head: bytes, body: bytes | AsyncIterator[bytes], *, connect: float) -> Call:
+    async def send(self, origin: Origin, head: bytes, body: Body | AsyncIterator[bytes], *, connect: float) -> Call:
         """Send a request; its answer is still to come.
 
         `head` is the request line and the headers (see request_line, header_line), each with its CRLF, without framing headers
         and without the empty line. Any method but HEAD and CONNECT. `connect`: seconds for opening a connection.
 
-        A body in pieces is sent with back-pressure before this returns, and always on a fresh connection: it could not be sent
+        A body that is iterated is sent with back-pressure before this returns, and always on a fresh connection: it could not be sent
         twice. When the upstream answers or breaks off before its end, the rest is not sent and `Call.head` tells what happened.
         What the iterator raises comes through; the connection is closed then.
 
         Raises UpstreamError: connect, tls or timeout while connecting (`unprocessed`), timeout while sending.
         """
         call = Call(self, origin, connect)
-        if isinstance(body, bytes):
+        if isinstance(body, (bytes, tuple)):
             call.send(self._take(origin) or await self.open(origin, connect), whole_message(origin, head, body))
         else:
             await call.stream(await self.open(origin, connect), chunked_head(origin, head), body)

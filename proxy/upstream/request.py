@@ -9,6 +9,11 @@ from .origin import Origin, proxy_address
 #: Bodies up to this size travel in one write with their head; larger ones are not copied.
 ONE_WRITE = 64 * 1024
 
+#: A body that is all there; in several pieces where it is large: they need not be put together.
+Body = bytes | tuple[bytes | memoryview, ...]
+#: A request as pieces to write one after another.
+Message = tuple[bytes | memoryview, ...]
+
 LAST_CHUNK = b"0\r\n\r\n"
 
 _BODILESS = (b"GET ", b"DELETE ", b"OPTIONS ")
@@ -42,9 +47,11 @@ def header_line(name: str, value: str | bytes) -> bytes:
     return b"%b: %b\r\n" % (name_bytes, value_bytes.strip(b" \t"))
 
 
-def whole_message(origin: Origin, head: bytes, body: bytes) -> tuple[bytes, ...]:
-    """The request with its body, as pieces to write one after another."""
+def whole_message(origin: Origin, head: bytes, body: Body) -> Message:
+    """The request with its body."""
     head = _via_proxy(origin, head)
+    if isinstance(body, tuple):
+        return (b"%bcontent-length: %d\r\n\r\n" % (head, sum(map(len, body))), *body)
     if not body and head.startswith(_BODILESS):
         return (head + b"\r\n",)
     if len(body) <= ONE_WRITE:
