@@ -18,7 +18,7 @@ from proxy.mapping.rewrites import Rewrites
 from proxy.mapping.section import KINDS, Framing, Kind, Template
 from proxy.mapping.writer import SectionWriter
 
-_KEYS = frozenset(("named", "numbered", "begin", "sections", "end", "fail"))
+_KEYS = frozenset(("named", "numbered", "vars", "begin", "sections", "end", "fail"))
 _SECTION_KEYS = frozenset(("open", "piece", "annotation", "close", "item"))
 #: What templates see beside the variables of every mapping: `.` is `document`.
 _VARIABLES = {
@@ -38,10 +38,12 @@ class SectionsMapping:
     """The `stream:` part of an operation of a client dialect, compiled.
 
     `named`: an event's name is its data's `type`. `numbered`: the member that counts the events, '' for none.
+    `variables`: what all templates may use, made once when a stream begins.
     """
 
     named: bool
     numbered: str
+    variables: Template | None
     kinds: Mapping[str, Kind]
     begin: Template | None
     end: Template | None
@@ -56,25 +58,28 @@ def compile_sections(spec: Mapping[str, Any], path: SpecPath, pieces: Pieces) ->
     """Faults are noted in `pieces.faults`."""
     for key in spec.keys() - _KEYS:
         pieces.faults.unknown((*path, key), "operator-keys", "part of a stream", str(key), _KEYS)
+    variables = _template(spec, "vars", path, pieces)
+    known = {str(name): Value(f"stream['variables'].get({name!r})") for name in spec.get("vars", {})}
     kinds = {}
     for name, rules in spec.get("sections", {}).items():
         if name not in KINDS:
             pieces.faults.unknown((*path, "sections", name), "operator-keys", "kind of section", str(name), KINDS)
-        kinds[str(name)] = _kind(rules, (*path, "sections", name), pieces)
+        kinds[str(name)] = _kind(rules, (*path, "sections", name), pieces, known)
     return SectionsMapping(
         named=bool(spec.get("named", False)),
         numbered=str(spec.get("numbered", "")),
+        variables=variables,
         kinds=kinds,
-        **{name: _template(spec, name, path, pieces) for name in ("begin", "end", "fail")},
+        **{name: _template(spec, name, path, pieces, known) for name in ("begin", "end", "fail")},
     )
 
 
-def _kind(rules: Mapping[str, Any], path: SpecPath, pieces: Pieces) -> Kind:
+def _kind(rules: Mapping[str, Any], path: SpecPath, pieces: Pieces, known: Mapping[str, Value]) -> Kind:
     for key in rules.keys() - _SECTION_KEYS:
         pieces.faults.unknown((*path, key), "operator-keys", "part of a section", str(key), _SECTION_KEYS)
     later = [rules.get("close"), rules.get("item")]
     return Kind(
-        **{name: _template(rules, name, path, pieces) for name in ("open", "piece", "annotation", "close", "item")},
+        **{name: _template(rules, name, path, pieces, known) for name in ("open", "piece", "annotation", "close", "item")},
         keeps=any(mentions(spec, name, pieces.defs) for spec in later for name in (".text", ".arguments")),
         cuts=list(_said(rules.get("piece"), pieces.defs)) == ["$piece"],
     )
@@ -95,11 +100,14 @@ def _said(spec: Any, defs: Mapping[str, Any], seen: frozenset[str] = frozenset()
             yield from _said(item, defs, seen)
 
 
-def _template(spec: Mapping[str, Any], name: str, path: SpecPath, pieces: Pieces) -> Template | None:
+def _template(
+    spec: Mapping[str, Any], name: str, path: SpecPath, pieces: Pieces, known: Mapping[str, Value] | None = None
+) -> Template | None:
+    """`known`: the stream's own variables."""
     if name not in spec:
         return None
     source = Rewrites(pieces)
     root = Value("document", absent=False, kind="dict")
-    env = Env(root, root, {**names(), **_VARIABLES})
+    env = Env(root, root, {**names(), **_VARIABLES, **(known or {})})
     source.line(f"return {source.template(spec[name], (*path, name), env).code}")
     return source.function("template", _PARAMETERS)

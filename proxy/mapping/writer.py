@@ -23,6 +23,8 @@ _PIECES = frozenset(
     ("content", "reasoning", "reasoning_content", "reasoning_details", "refusal", "tool_calls", "annotations", "images", "audio", "role")
 )
 _OF_CALL = frozenset(("index", "id", "type", "function", "custom"))
+#: Where logprobs of a section's text are.
+_OF_TEXT = {"text": "content", "refusal": "refusal"}
 #: Stands for a piece's text while its event is made; no text has it.
 _MARK = new_id() + new_id()
 _CUT = encode(_MARK)
@@ -105,6 +107,8 @@ class SectionWriter(Tokens):
         choice = self.choices.get(index or 0) or self.choice(index or 0)
         if reason:
             choice.finish = reason
+            if not index:
+                self.facts["finish"] = choice.reason
             self.finished = all(choice.finish for choice in self.choices.values())
 
     # -- pieces by their kind ------------------------------------------------------------------------------------------
@@ -268,6 +272,8 @@ class SectionWriter(Tokens):
         kind = section.kind
         if kind.keeps or section.name == "call":
             section.texts.append(text)
+        if logprobs is not None:
+            section.facts.setdefault("logprobs", []).extend(logprobs.get(_OF_TEXT.get(section.name)) or ())
         if kind.piece is None:
             return
         if section.cut is None or logprobs is not None:
@@ -302,6 +308,9 @@ class SectionWriter(Tokens):
         self.facts.setdefault("model", self.context.model)
         self.facts.setdefault("created", self.context.now)
         self.facts["usage"] = self.usage
+        if self.mapping.variables is not None:
+            self.facts["variables"] = {}
+            self.facts["variables"] = self.mapping.variables(self.facts, self.context, self.facts, self.items) or {}
         self.write(self.mapping.begin, self.facts)
 
     def write(self, template: Template | None, document: Facts, **more: Any) -> None:

@@ -143,6 +143,28 @@ def test_the_head_and_early_usage_are_in_the_first_event() -> None:
     assert events(writer.take())[0] == {"type": "begin", "model": "first", "known": 7}
 
 
+def test_variables_are_made_once_of_what_the_client_asked() -> None:
+    asked = {"names": {"$index": "$req.tools", "$key": ".short", "$value": ".name"}}
+    shown = {"text": {"close": {"type": "close", "name": "('a') | lookup($names)"}}}
+    mapping = compiled(vars=asked, sections=shown, end=[{"type": "end", "name": "('b') | lookup($names)"}])
+    tools = [{"short": "a", "name": "Anna"}, {"short": "b", "name": "Berta"}]
+    writer = mapping.open(Context(model="m", req={"tools": tools}), framing=FRAMINGS["sse"])
+    writer.emit({"content": "x"})
+    writer.end()
+    assert [event.get("name") for event in events(writer.take())] == [None, "Anna", "Berta"]
+
+
+def test_a_section_knows_its_logprobs_and_the_last_one_the_finish() -> None:
+    kept = {"text": {"piece": {"type": "piece", "text": "$piece"}, "close": {"type": "close", "all": ".logprobs", "end": "$stream.finish"}}}
+    writer = opened(sections=kept, end=[])
+    for token in ("a", "b"):
+        writer.emit({"content": token}, 0, {"content": [{"token": token}]})
+    writer.emit({"content": "c"})
+    writer.finish("length")
+    writer.end()
+    assert events(writer.take())[-1] == {"type": "close", "all": [{"token": "a"}, {"token": "b"}], "end": "length"}
+
+
 def test_events_are_numbered() -> None:
     writer = opened(numbered="seq")
     for text in ("a", "b", "c"):
