@@ -21,6 +21,7 @@ from proxy.mapping.mappings import (
     RequestMapping,
     ResponseMapping,
     compile_errors,
+    compile_foreign,
     compile_members,
     compile_peek,
     compile_request,
@@ -33,6 +34,8 @@ from proxy.mapping.tracing import Step, traced
 
 _PLACE = re.compile(r"\{(\w+)\}")
 _LEGAL = re.compile(r"[A-Za-z0-9._:~@/+ -]+")
+#: How a text in JSON begins that keeps what one vendor's model said for it in another's place.
+FOREIGN = b'"samewire.'
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +58,20 @@ def encode_segment(value: str, name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class DialectOperation:
-    """How one operation is spoken. A part that is None passes through as it came."""
+    """How one operation is spoken. A part that is None passes through as it came.
+
+    `forward`: the client's headers that go up besides the dialect's. `foreign`: rules for a body that passes through but holds what
+    another vendor's model has left in the conversation.
+    """
 
     name: str
     method: str
     path: Address
     stream_path: Address
     headers: Mapping[str, str]
+    forward: frozenset[str]
     request: RequestMapping | None
+    foreign: RequestMapping | None
     members: MemberMapping | None
     response: ResponseMapping | None
     peek: Peek
@@ -217,7 +226,9 @@ def _operation(errors: ErrorMapping, pieces: Pieces, name: str, part: Mapping[st
         path=Address(part["path"]),
         stream_path=Address(part.get("stream_path", part["path"])),
         headers=part.get("headers", {}),
+        forward=frozenset(map(str.lower, part.get("forward") or ())),
         request=compile_request(request, (*path, "request"), pieces),
+        foreign=compile_foreign(request.get("foreign"), (*path, "request", "foreign"), pieces),
         members=compile_members(request.get("members", {}), (*path, "request", "members"), pieces),
         response=compile_response(response, (*path, "response"), pieces, errors),
         peek=compile_peek(response.get("usage", ".usage"), errors, path, pieces),

@@ -30,7 +30,7 @@ import yaml
 
 from proxy.cli.replay import Replay, replay_whole
 from proxy.codecs import DECODERS
-from proxy.dialect import Dialect, DialectOperation
+from proxy.dialect import FOREIGN, Dialect, DialectOperation
 from proxy.errors import UpstreamError
 from proxy.mapping.context import Context
 from proxy.mapping.mappings import Rejected
@@ -115,8 +115,11 @@ class Case:
 
     def _sent(self) -> tuple[dict[str, Any], tuple[str, ...]]:
         context = self._context()
-        body: dict[str, Any] = {**_decode(self._expected_bytes("request.json")), "model": context.model}
+        text = self._expected_bytes("request.json")
+        body: dict[str, Any] = {**_decode(text), "model": context.model}
         operation = self.operation
+        if operation.foreign is not None and FOREIGN in text:
+            body, _ = operation.foreign(body, context)
         if operation.request is not None:
             return operation.request(body, context)
         if operation.members is not None:

@@ -108,6 +108,18 @@ def compile_request(spec: Mapping[str, Any], path: SpecPath, pieces: Pieces, *, 
     )
 
 
+def compile_foreign(rules: Any, path: SpecPath, pieces: Pieces) -> RequestMapping | None:
+    """The rewrite rules under `foreign:`; None when there are none."""
+    if not rules:
+        return None
+    source = Rewrites(pieces)
+    root = Value("document", absent=False, kind="request")
+    source.rewrite(rules, path, Env(root, root, names()))
+    source.line("return document, 0, []")
+    function = source.function("foreign", "document, context")
+    return RequestMapping(function, True, SERVED, {}, frozenset())
+
+
 def prepare(source: Rewrites, spec: Mapping[str, Any], path: SpecPath, env: Env) -> Env:
     """Variables, refusals, and what is served only in part."""
     known = dict(env.names)

