@@ -37,6 +37,9 @@ _LEGAL = re.compile(r"[A-Za-z0-9._:~@/+ -]+")
 #: How a text in JSON begins that keeps what one vendor's model said for it in another's place.
 FOREIGN = b'"samewire.'
 
+#: Traits of models: which models a row is for, and what it says of them.
+Rows = tuple[tuple[Callable[[str], Any], Mapping[str, Any]], ...]
+
 
 @dataclass(frozen=True, slots=True)
 class Address:
@@ -135,15 +138,11 @@ class Dialect:
     errors: ErrorMapping
     operations: Operations
     spec: Mapping[str, Any] = field(repr=False)
-    rows: tuple[tuple[Callable[[str], Any], Mapping[str, Any]], ...] = field(repr=False)
+    rows: Rows = field(repr=False)
 
     def traits(self, model: str) -> dict[str, Any]:
         """The traits of a model: field by field, the first row that fits and has it."""
-        found: dict[str, Any] = {}
-        for fits, row in self.rows:
-            if fits(model):
-                found = {**row, **found}
-        return found
+        return traits_of(self.rows, model)
 
 
 def compile_dialect(spec: Mapping[str, Any], *, operations: Container[str] | None = None, later: bool = False) -> Dialect:
@@ -172,7 +171,7 @@ def compile_dialect(spec: Mapping[str, Any], *, operations: Container[str] | Non
         errors=errors,
         operations=compiled,
         spec=spec,
-        rows=tuple((_globs(row["model"]), {key: value for key, value in row.items() if key != "model"}) for row in spec.get("traits", ())),
+        rows=read_rows(spec),
     )
     faults.raise_if_any()
     return dialect
@@ -246,6 +245,20 @@ def expand(table: Mapping[Any, Any]) -> dict[Any, Any]:
             if isinstance(key, str) and key.isascii() and key.isdigit():
                 flat[int(key)] = value
     return flat
+
+
+def read_rows(spec: Mapping[str, Any]) -> Rows:
+    """The `traits:` of a dialect file."""
+    return tuple((_globs(row["model"]), {key: value for key, value in row.items() if key != "model"}) for row in spec.get("traits", ()))
+
+
+def traits_of(rows: Rows, model: str) -> dict[str, Any]:
+    """The traits of a model: field by field, the first row that fits and has it."""
+    found: dict[str, Any] = {}
+    for fits, row in rows:
+        if fits(model):
+            found = {**row, **found}
+    return found
 
 
 def _globs(patterns: str) -> Callable[[str], Any]:

@@ -12,12 +12,12 @@ from proxy.app.pages import Page, Readiness
 from proxy.app.realtime import RealtimeAttempt
 from proxy.app.serving import Serving
 from proxy.app.urls import Place
+from proxy.client_dialect import Operation
 from proxy.errors import ClientError, ExchangeError, GatewayError
 from proxy.exchange.answer import Answer
 from proxy.exchange.attempt import Attempt
 from proxy.exchange.client import ClientRequest
 from proxy.exchange.exchange import Exchange
-from proxy.exchange.operation import Operation
 from proxy.exchange.trace import request_id
 from proxy.log import RequestLog
 from proxy.metrics import Metrics

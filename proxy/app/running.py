@@ -20,10 +20,10 @@ from proxy.app.reload import Load, Reloaded, Reloader, needing_restart
 from proxy.app.server import Server
 from proxy.app.serving import Lasting, model_names, serving
 from proxy.app.standing import observe
+from proxy.config.client_dialects import load_client_dialects
 from proxy.config.model import Config
 from proxy.exchange.gate import Gates
 from proxy.exchange.held import Memory
-from proxy.exchange.operation import load_client_dialect
 from proxy.log import RequestLog
 from proxy.metrics import Metrics
 from proxy.routing import Standings
@@ -220,7 +220,7 @@ async def start(config: Config, load: Load | None = None, part: Part | None = No
     metrics = Metrics(__version__)
     metrics.models = frozenset(model_names(config))
     measure, workers = (part.measure, part.workers) if part else (metrics.render, 1)
-    lasting = Lasting(load_client_dialect("openai"), metrics, measure, Pool(), Readiness(), Standings(), Gates(workers), Memory())
+    lasting = Lasting(load_client_dialects(), metrics, measure, Pool(), Readiness(), Standings(), Gates(workers), Memory())
     observe(metrics, lasting.standings, lasting.gates)
     running = RunningServer(config, lasting, load or _unchanged(config), part)
     try:

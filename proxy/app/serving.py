@@ -11,11 +11,12 @@ from proxy.app.cors import Cors
 from proxy.app.keys import Keys
 from proxy.app.pages import Measure, Page, Pages, Readiness
 from proxy.app.urls import Endpoint, Urls
+from proxy.client_dialect import Operation
+from proxy.config.client_dialects import ClientDialects
 from proxy.config.model import Config
 from proxy.exchange.body import BodyLimits
 from proxy.exchange.gate import Gates
 from proxy.exchange.held import Memory
-from proxy.exchange.operation import ClientDialect, Operation
 from proxy.exchange.rooms import Rooms
 from proxy.exchange.scrub import Scrubber, secrets_of
 from proxy.exchange.target import build
@@ -28,7 +29,7 @@ from proxy.upstream import Pool
 class Lasting:
     """What outlives a configuration: connections, counts, how these are told, and whether requests are taken at all."""
 
-    dialect: ClientDialect
+    clients: ClientDialects
     metrics: Metrics
     measure: Measure
     pool: Pool
@@ -61,7 +62,9 @@ def serving(config: Config, lasting: Lasting) -> Serving:
             lasting.gates.of(provider.name, provider.concurrency)
     cors = Cors(settings.cors)
     keys = Keys(config.keys, cors)
-    router = Router(config.routes, partial(build, metrics=lasting.metrics, standings=lasting.standings, gates=lasting.gates))
+    mappings = lasting.clients.mappings
+    built = partial(build, metrics=lasting.metrics, standings=lasting.standings, gates=lasting.gates, clients=mappings)
+    router = Router(config.routes, built, mappings)
     pages = Pages(router, lasting.readiness, lasting.measure if settings.admin is None else None).all()
     rooms = Rooms(
         server=settings,
@@ -73,13 +76,14 @@ def serving(config: Config, lasting: Lasting) -> Serving:
         own_key=keys.own,
     )
     endpoints: list[Endpoint[Operation | Page]] = [Endpoint("GET", page.path, page) for page in pages]
-    endpoints += [Endpoint(operation.method, operation.path, operation) for operation in lasting.dialect.operations]
+    for dialect in lasting.clients.dialects:
+        endpoints += [Endpoint(operation.method, operation.path, operation) for operation in dialect.operations]
     return Serving(
         rooms=rooms,
         keys=keys,
         clients=Clients(settings.trusted_proxies),
         cors=cors,
-        urls=Urls(lasting.dialect.root, endpoints),
+        urls=Urls("/v1", endpoints),
         quiet=frozenset(page.name for page in pages if not page.logged),
     )
 

@@ -17,11 +17,12 @@ from proxy.cli.configuration import find, report
 from proxy.cli.explanation import changed, explain_answer, explain_request
 from proxy.cli.output import paint, print_json, say
 from proxy.cli.policy import policy_lines
+from proxy.client_dialect import Operation
 from proxy.codecs import DECODERS
 from proxy.config import load
+from proxy.config.client_dialects import load_client_dialects
 from proxy.config.model import Config
 from proxy.errors import ConfigError
-from proxy.exchange.operation import Operation, load_client_dialect
 
 #: Letters of a value shown beside its rule.
 _WIDTH = 100
@@ -62,7 +63,7 @@ def _explained(config: Config, operation: Operation, body: bytes, arguments: arg
 
 
 def _operation(name: str) -> Operation:
-    known = {operation.name: operation for operation in load_client_dialect("openai").operations if operation.body == "json"}
+    known = {name: operation for name, operation in load_client_dialects().operations.items() if operation.body == "json"}
     if name not in known:
         raise UsageError(f"{name} is no operation with a JSON body; those are {', '.join(known)}")
     return known[name]

@@ -14,12 +14,12 @@ from proxy import __version__
 from proxy.cli.output import MASK, masked_url
 from proxy.cli.policy import explain_policy
 from proxy.cli.replay import Replay, replay_whole
+from proxy.client_dialect import Operation
 from proxy.codecs import DECODERS
 from proxy.config.model import Config, Route
 from proxy.dialect import trace_operation
 from proxy.errors import ClientError
 from proxy.exchange.gate import Gates
-from proxy.exchange.operation import Operation
 from proxy.exchange.request import JsonRequest
 from proxy.exchange.target import TargetCall, build
 from proxy.mapping.context import Context

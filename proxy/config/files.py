@@ -10,6 +10,9 @@ _PACKAGE = Path(__file__).parent.parent
 #: Samewire's own dialects: `<name>.yaml`, or `<name>/dialect.yaml` with a file for each operation.
 DIALECTS = _PACKAGE / "dialects" / "upstream"
 
+#: The languages that clients speak: `<name>.yaml`.
+CLIENT_DIALECTS = _PACKAGE / "dialects" / "client"
+
 #: The recordings that `demo:` names.
 DEMOS = _PACKAGE / "demo" / "recordings"
 

@@ -14,17 +14,18 @@ from http import HTTPStatus
 
 import msgspec
 
-from proxy.codecs import sse_event
+from proxy.client_dialect import PLAIN, SILENCE, failure
+from proxy.codecs.framing import FRAMINGS
 from proxy.errors import ClientGone, ExchangeError
 from proxy.exchange.client import ClientRequest, Connection
+from proxy.mapping.context import Context
+from proxy.mapping.writer import SectionWriter
 
 #: Status lines by status; an upstream may use one that the standard does not know.
 STATUS_LINES = {status.value: b"HTTP/1.1 %d %b\r\n" % (status.value, status.phrase.encode()) for status in HTTPStatus}
 
 JSON = b"content-type: application/json\r\n"
-EVENT_STREAM = b"content-type: text/event-stream; charset=utf-8\r\ncache-control: no-cache\r\nx-accel-buffering: no\r\n"
-#: An SSE comment that ends no event: an empty line would hand some clients an event without data.
-HEARTBEAT = b": keep-alive\n"
+SSE = FRAMINGS["sse"]
 
 _encode = msgspec.json.encode
 
@@ -63,7 +64,9 @@ _clock = Clock()
 class Answer:
     """One client's answer.
 
-    `fixed`: header lines every answer to this request carries (x-request-id, CORS). `events`: what has begun is a stream of events.
+    `fixed`: header lines every answer to this request carries (x-request-id, CORS). `events`: what has begun is a stream of events,
+    `eventful`: one of them has been written. `voice`: how failures are told, `framing`: how events lie in the bytes.
+    `writer`: who writes the events in the client's own dialect, where they are translated, and so knows how such a stream fails.
     `write_stall`: seconds a client may take nothing before it counts as gone.
     """
 
@@ -72,13 +75,17 @@ class Answer:
         "_connection",
         "_request",
         "ended",
+        "eventful",
         "events",
         "fixed",
+        "framing",
         "keep_alive",
         "sent_bytes",
         "started",
         "status",
+        "voice",
         "write_stall",
+        "writer",
     )
 
     def __init__(self, request: ClientRequest, connection: Connection, fixed: bytes, write_stall: float = 60) -> None:
@@ -91,6 +98,10 @@ class Answer:
         self.started = False
         self.ended = False
         self.events = False
+        self.eventful = False
+        self.voice = PLAIN
+        self.framing = SSE
+        self.writer: SectionWriter | None = None
         self.status = 0
         self.sent_bytes = 0
 
@@ -111,7 +122,6 @@ class Answer:
         """Writes the head of a stream with its first piece, which may be the last; `length` when the upstream told it."""
         self.started = True
         self.ended = last
-        self.events = headers.startswith(EVENT_STREAM)
         self.status = status
         if length is not None:
             headers += b"content-length: %d\r\n" % length
@@ -121,6 +131,27 @@ class Answer:
         else:
             self.keep_alive = False
         self._send(self._head(status, headers) + (self._frame(first) if first else b"") + (self._last_chunk if last else b""))
+
+    def begin_events(self, lines: bytes, output: bytes, *, last: bool = False) -> None:
+        """Writes the first events of a stream, and its head unless a sign of life has taken that along."""
+        self.eventful = True
+        if not self.started:
+            self.events = True
+            self.begin(200, self.framing.headers + lines, output, last=last)
+        elif last:
+            self.end(output)
+        else:
+            self.write(output)
+
+    def live_on(self, context: Context) -> None:
+        """Writes a sign of life, whatever has come so far of a stream of events."""
+        if not self.started:
+            self.events = True
+            self.begin(200, self.framing.headers, SILENCE[self.framing.name])
+        elif self.eventful:
+            self.write(self.voice.sign_of_life(self.framing, context))
+        else:
+            self.write(SILENCE[self.framing.name])
 
     def write(self, piece: bytes) -> None:
         """Writes one piece of a stream."""
@@ -143,12 +174,21 @@ class Answer:
             # The rest of a body that nobody wants is not waited for.
             self.keep_alive = self.keep_alive and self._request.content.is_eof()
             headers = JSON + b"".join(header_bytes(name, value) for name, value in error.headers.items())
-            self.whole(error.status, headers, _encode(error.envelope()))
+            self.whole(self.voice.status(error), headers, _encode(self.voice.envelope(error)))
             return
         self.keep_alive = False
         if not self.ended:
             self.ended = True
-            self.write(sse_event(_encode(error.envelope())) if self.events else b"")
+            self.write(self._last_event(error) if self.events else b"")
+
+    def _last_event(self, error: ExchangeError) -> bytes:
+        """A failure, as the client expects it in its stream."""
+        envelope = self.voice.envelope(error)
+        told = self.writer.fail(failure(error), envelope) if self.writer is not None else b""
+        if told:
+            return told
+        event = self.framing.event(_encode(envelope), self.voice.event)
+        return event if self.eventful else self.framing.begun(event)
 
     @property
     def flushed(self) -> bool:

@@ -10,23 +10,27 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from proxy.client_dialect import ClientMapping
 from proxy.codecs import DECODERS
 from proxy.codecs.members import Members, MembersError
 from proxy.errors import ClientError, ExchangeError, UpstreamError
-from proxy.exchange.answer import EVENT_STREAM, JSON
+from proxy.exchange.answer import JSON, SSE
 from proxy.exchange.faults import failed_inside, refused
 from proxy.exchange.held import FREE, crowded
 from proxy.exchange.inflate import Inflater
-from proxy.exchange.lanes import MISFIT, Lane, Passed, Translated
+from proxy.exchange.lanes import MISFIT, Lane, Passed, Reframed, Translated
 from proxy.exchange.relay import ByteRelay, EventRelay, Relay
 from proxy.exchange.request import LARGE, Body
 from proxy.exchange.target import Headers, TargetCall
 from proxy.mapping.chunks import ChunkWriter
+from proxy.mapping.completion import as_completion
 from proxy.mapping.documents import decode
 from proxy.mapping.mappings import ResponseMapping
 from proxy.mapping.stream import StreamMapping
@@ -54,6 +58,16 @@ _encode = msgspec.json.Encoder().encode
 _encode_text = msgspec.json.encode
 
 
+@contextmanager
+def _fitting() -> Iterator[None]:
+    """Raises ValueError for an answer whose parts are not what the rules for it expect."""
+    try:
+        yield
+    except MISFIT as error:
+        logger.warning("an answer does not fit the rules for it", exc_info=error)
+        raise ValueError("it is not of the form it should have") from None
+
+
 class Attempt:
     """Asks `target` for what `exchange` is about.
 
@@ -69,6 +83,7 @@ class Attempt:
         self._context = target.context(int(exchange.record.time), stream=exchange.asked.stream)
         self._deadline = 0.0
         self._head = exchange.tried
+        exchange.answer.writer = None
         self.answered = 0.0
         self.amount = 0
         self.usage: dict[str, Any] | None = None
@@ -97,7 +112,7 @@ class Attempt:
         """What is sent: the head but for its framing, and the body. Raises ClientError."""
         exchange, target = self._exchange, self._target
         asked = exchange.asked
-        if asked.stream and target.operation.stream is None:
+        if asked.stream and (target.operation.stream is None or (target.client is not None and target.client.stream is None)):
             message = f"The model `{target.choice.public}` does not stream {target.choice.operation}."
             raise ClientError(message, param="stream", code="unsupported_parameter", reason="unsupported")
         lines, body, dropped = asked.prepare(target, self._context)
@@ -158,11 +173,14 @@ class Attempt:
         body = decode_body(call.headers, body, limit)
         if len(body) > FREE or self._exchange.held.taken:
             self._exchange.held.resize(len(body))
-        mapping = self._target.operation.response
+        mapping, client = self._target.operation.response, self._target.client
         if (mapping is not None or not operation.large) and crowded(body):
             raise UpstreamError("The upstream's answer is made of too many parts.", kind="invalid")
         try:
-            body = self._passed(body) if mapping is None else self._translated(body, mapping)
+            if client is not None:
+                body = self._for_client(body, mapping, client)
+            else:
+                body = self._passed(body) if mapping is None else self._translated(body, mapping)
         except ValueError as error:
             raise UpstreamError(f"The upstream's answer cannot be read: {error}.", kind="invalid") from None
         self.amount = len(body) // 4
@@ -194,13 +212,21 @@ class Attempt:
             return body
 
     def _translated(self, body: bytes, mapping: ResponseMapping) -> bytes:
-        try:
+        with _fitting():
             answer = mapping.read(body, self._context) or mapping(self._in_full(body), self._context)
-        except MISFIT as error:
-            logger.warning("an answer does not fit the rules for it", exc_info=error)
-            raise ValueError("it is not of the form it should have") from None
         self.usage = answer.get("usage")
         return _encode(answer)
+
+    def _for_client(self, body: bytes, mapping: ResponseMapping | None, client: ClientMapping) -> bytes:
+        """By way of the canonical answer, which may be what the upstream has sent."""
+        context = self._context
+        with _fitting():
+            if mapping is not None:
+                answer = mapping.read(body, context) or mapping(self._in_full(body), context)
+            else:
+                answer = as_completion(self._in_full(body), context)
+            self.usage = answer.get("usage")
+            return _encode(client.answer(answer, context.client or context))
 
     def _in_full(self, body: bytes) -> Any:
         errors = self._target.provider.dialect.errors
@@ -217,7 +243,7 @@ class Attempt:
     async def _events(self, call: Call, mapping: StreamMapping, coding: bytes | None) -> None:
         limits = self._exchange.rooms.server.limits
         lane = self._lane(mapping)
-        relay = EventRelay(call, self._exchange.answer, self._target.pace, lane, EVENT_STREAM + self._head)
+        relay = EventRelay(call, self._exchange.answer, self._target.pace, lane, self._head)
         inflate = Inflater(coding, limits.event) if coding not in (None, b"", b"identity") else None
         decoder = DECODERS[lane.stream.mapping.decode](limits.event)
         relay.prepare(decoder, self._exchange.held, single=self._exchange.asked.single, inflate=inflate)
@@ -233,8 +259,13 @@ class Attempt:
             asyncio.get_running_loop().call_later(PARTING, call.abort)
 
     def _lane(self, mapping: StreamMapping) -> Lane:
-        context = self._context
+        context, client, answer = self._context, self._target.client, self._exchange.answer
         usage_wanted = self._exchange.asked.usage_wanted
+        if client is not None and client.stream is not None and context.client is not None:
+            answer.writer = client.stream.open(context.client, framing=answer.framing)
+            return Translated(mapping.open(context, answer.writer), answer.writer)
+        if mapping.passthrough and answer.framing is not SSE:
+            return Reframed(mapping.open(context), answer.framing, self._target.shown)
         if mapping.passthrough:
             return Passed(mapping.open(context), usage_wanted=usage_wanted, shown=self._target.shown)
         writer = ChunkWriter(context.shown, context.now, usage_wanted=usage_wanted, reasoning=context.reasoning)

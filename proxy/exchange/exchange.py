@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from proxy.client_dialect import Operation
 from proxy.config.model import Route
 from proxy.errors import ClientError, ClientGone, ExchangeError, GatewayError, UpstreamError
 from proxy.exchange.answer import Answer
@@ -21,12 +22,12 @@ from proxy.exchange.body import encoding
 from proxy.exchange.client import ClientRequest
 from proxy.exchange.heartbeat import Heartbeat
 from proxy.exchange.held import Held
-from proxy.exchange.operation import Operation
 from proxy.exchange.recovery import Recovery
 from proxy.exchange.request import BareRequest, Request, read_arrived, read_request
 from proxy.exchange.rooms import Rooms
 from proxy.exchange.target import TargetCall
 from proxy.exchange.trace import trace_headers, via
+from proxy.mapping.context import Context
 from proxy.metrics import Series
 from proxy.record import Record, Usage
 from proxy.routing import Resolution, first
@@ -110,6 +111,8 @@ class Exchange:
         self.operation = operation
         self.identifier = identifier
         self.query = query
+        self.answer.voice = operation.voice
+        self.answer.framing = operation.framing(query)
         self._ask_target = ask
         self._running = True
         try:
@@ -163,13 +166,13 @@ class Exchange:
         """Reads the request, if it came with its head, and not compressed; nearly every one does."""
         if self.operation.body != "json" or not self.request.content.is_eof() or encoding(self.request):
             return False
-        self.asked = read_arrived(self.request, self.operation, self.rooms.limits)
+        self.asked = read_arrived(self.request, self.operation, self.identifier, self.rooms.limits)
         return True
 
     async def _read_arriving(self) -> None:
         """Reads the request as it comes; that time is the client's."""
         began = monotonic()
-        self.asked = await read_request(self.request, self.operation, self.query, self.rooms.limits)
+        self.asked = await read_request(self.request, self.operation, self.identifier, self.query, self.rooms.limits)
         self._since += monotonic() - began
 
     def _resolve(self) -> Resolution[TargetCall]:
@@ -182,7 +185,8 @@ class Exchange:
         self._trace = b"x-request-id: %b\r\n%b%b" % (record.request_id.encode(), trace, via(self.request.headers))
         heartbeat = self.rooms.server.heartbeat
         if heartbeat is not None and asked.stream:
-            self._heartbeat = Heartbeat(self.answer, heartbeat)
+            name = asked.model or ""
+            self._heartbeat = Heartbeat(self.answer, heartbeat, Context(model=name, public=name, now=int(record.time)))
         return resolution
 
     async def _ask_in_turn(self, resolution: Resolution[TargetCall]) -> None:

@@ -1,6 +1,6 @@
 """What happens to each event of a stream between the upstream and the client.
 
-Passed: the rules watch, the event goes on as it came. Translated: the rules write OpenAI's chunks. Both are events in, bytes out.
+Passed: the rules watch, the event goes on as it came. Translated: the rules have new ones written. Both are events in, bytes out.
 """
 
 from __future__ import annotations
@@ -10,8 +10,10 @@ from collections.abc import Callable
 from typing import Protocol
 
 from proxy.codecs import Event, sse_event
+from proxy.codecs.framing import Framing
 from proxy.mapping.chunks import ChunkWriter
 from proxy.mapping.stream import Stream
+from proxy.mapping.writer import SectionWriter
 
 #: In JSON text an unescaped `"model"` before a colon is a member's name, wherever it stands.
 _find_model = re.compile(rb'"model"\s*:\s*("(?:[^"\\]|\\.)*")').search
@@ -44,11 +46,11 @@ class Lane(Protocol):
 
 
 class Translated:
-    """Events → OpenAI's chunks."""
+    """Events → OpenAI's chunks, or the events of the client's own dialect."""
 
     __slots__ = ("_writer", "read", "stream", "take")
 
-    def __init__(self, stream: Stream, writer: ChunkWriter) -> None:
+    def __init__(self, stream: Stream, writer: ChunkWriter | SectionWriter) -> None:
         self.stream = stream
         self._writer = writer
         self.read: Callable[[list[Event]], object] = stream.read
@@ -122,3 +124,33 @@ class ModelName:
             self._found = match[0]
             self._other = spaced if match[0] == compact else compact
         return events.replace(self._found, self._shown).replace(self._other, self._shown)
+
+
+class Reframed:
+    """Events as they came, in another framing than the upstream's: what each says is one JSON text."""
+
+    __slots__ = ("_begun", "_framing", "_rename", "_shown", "stream")
+
+    def __init__(self, stream: Stream, framing: Framing, shown: bytes | None) -> None:
+        self.stream = stream
+        self._framing = framing
+        self._rename = ModelName(shown) if shown is not None else None
+        self._shown: list[Event] = []
+        self._begun = False
+
+    def read(self, events: list[Event]) -> None:
+        self.stream.read(events, self._shown)
+
+    def take(self) -> bytes:
+        if not self._shown:
+            return b""
+        event = self._framing.event
+        out = b"".join([event(data.replace(b"\n", b" "), name) for name, data in self._shown])
+        self._shown.clear()
+        if not self._begun:
+            self._begun = True
+            out = self._framing.begun(out)
+        return out if self._rename is None else self._rename.apply(out)
+
+    def end(self) -> bytes:
+        return self._framing.end(begun=self._begun)

@@ -266,19 +266,16 @@ class EventRelay(Relay):
     def _begin(self, output: bytes) -> None:
         self.first_at = monotonic()
         self._arm(self._pace.idle)
-        if self._answer.started:
-            self._answer.write(output)
-        else:
-            self._answer.begin(200, self._head, output)
+        self._answer.begin_events(self._head, output)
 
     def _finish(self) -> None:
         """The upstream's own clean end: the end marker may be written."""
         output = self._lane.take() + self._lane.end()
-        if self._answer.started:
+        if self.first_at:
             self._answer.end(output)
         else:
-            self._answer.begin(200, self._head, output, last=True)
-        self.first_at = self.first_at or monotonic()
+            self._answer.begin_events(self._head, output, last=True)
+            self.first_at = monotonic()
         self._complete()
 
     @property

@@ -10,18 +10,18 @@ import asyncio
 from codecs import IncrementalDecoder, getincrementaldecoder
 from collections.abc import AsyncIterator, Iterator
 from typing import Any, Protocol
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote
 
 import msgspec
 from aiohttp import hdrs
 
+from proxy.client_dialect import ClientMapping, Operation, StreamRule
 from proxy.codecs.members import Members, MembersError, decode
 from proxy.codecs.runs import base64_runs, without
 from proxy.errors import ClientError
 from proxy.exchange.body import BodyLimits, check_json_type, encoding, read_pieces, read_whole, say_continue, too_large, whole
 from proxy.exchange.client import ClientRequest
 from proxy.exchange.multipart import FieldFinder, boundary_of
-from proxy.exchange.operation import Operation
 from proxy.exchange.target import TargetCall
 from proxy.mapping.context import Context
 from proxy.mapping.mappings import Rejected
@@ -73,18 +73,18 @@ class Request(Protocol):
         ...
 
 
-def read_arrived(request: ClientRequest, operation: Operation, limits: BodyLimits) -> Request:
-    """A JSON body that is all there. Raises ClientError."""
+def read_arrived(request: ClientRequest, operation: Operation, name: str, limits: BodyLimits) -> Request:
+    """A JSON body that is all there; `name` is what the path names. Raises ClientError."""
     check_json_type(request)
-    return JsonRequest(whole(request, limits), operation)
+    return JsonRequest(whole(request, limits), operation, name=name)
 
 
-async def read_request(request: ClientRequest, operation: Operation, query: str, limits: BodyLimits) -> Request:
+async def read_request(request: ClientRequest, operation: Operation, name: str, query: str, limits: BodyLimits) -> Request:
     """Reads as much as routing needs. Raises ClientError."""
     if operation.body == "json":
         check_json_type(request)
         body = await read_whole(request, limits)
-        return JsonRequest(body, operation, await _taken_apart(body) if len(body) > LARGE else None)
+        return JsonRequest(body, operation, await _taken_apart(body) if len(body) > LARGE else None, name=name)
     if operation.body == "multipart":
         form = FormRequest(request, limits)
         if operation.model != "nowhere":
@@ -119,24 +119,23 @@ class BareRequest:
 class JsonRequest:
     """A JSON object, its members taken apart only as far as needed."""
 
-    __slots__ = ("_body", "_members", "model", "stream", "usage_wanted")
+    __slots__ = ("_body", "_in_path", "_members", "model", "single", "stream", "usage_wanted")
 
     repeatable = True
 
-    def __init__(self, body: bytes, operation: Operation, members: Members | None = None) -> None:
-        """`members`: those of `body`, where they are known. Raises ClientError for what is no JSON object, and for a `model` or
-        `stream` that cannot be one."""
+    def __init__(self, body: bytes, operation: Operation, members: Members | None = None, *, name: str = "") -> None:
+        """`members`: those of `body`, where they are known; `name`: the model's, where the path has it. Raises ClientError for what is
+        no JSON object, and for a `model` or `stream` that cannot be one."""
         if members is None:
             members = _members(body)
             if not body.isascii():
                 _check_utf8(body)
         self._body = body
         self._members = members
-        self.model = _model(members, operation)
-        stream = members.get("stream") if operation.stream else None
-        if stream not in (None, b"true", b"false", b"null"):
-            raise ClientError("`stream` must be true or false.", param="stream")
-        self.stream = stream == b"true"
+        self._in_path = operation.model == "path"
+        self.model = _checked(unquote(name)) if self._in_path else _model(members, operation)
+        self.stream = _stream_wanted(members, operation.stream)
+        self.single = members.get("n") in (None, b"null", b"1")
         self.usage_wanted = self.stream and _usage_wanted(members.get("stream_options"))
 
     @property
@@ -146,13 +145,11 @@ class JsonRequest:
     def member(self, name: str) -> bytes | None:
         return self._members.get(name)
 
-    @property
-    def single(self) -> bool:
-        return self._members.get("n") in (None, b"null", b"1")
-
     def prepare(self, target: TargetCall, context: Context) -> tuple[bytes, Body, tuple[str, ...]]:
         mapping = target.operation.request
         try:
+            if target.client is not None and context.client is not None:
+                return JSON_LINE, *self._translated(target.client, target, context, context.client)
             if mapping is None:
                 return JSON_LINE, self._passed(target, context), ()
             body, dropped = mapping(self._edited(target, context), context)
@@ -180,7 +177,7 @@ class JsonRequest:
         spliced: dict[str, bytes | None] = {name: _encode(value) for name, value in changes.items()} if changes else {}
         if target.choice.route.drop:
             spliced |= dict.fromkeys(target.choice.route.drop)
-        if target.rename is not None:
+        if target.rename is not None and not self._in_path:
             spliced["model"] = target.rename
         if not spliced:
             return self._body
@@ -189,14 +186,28 @@ class JsonRequest:
     def _edited(self, target: TargetCall, context: Context) -> dict[str, Any]:
         """The whole body, decoded, as the route leaves it; the mapping's `$req`."""
         document: dict[str, Any] = _decode(self._body)
-        if target.rules is not None:
-            document |= target.rules(document, context)
-        for name in target.choice.route.drop:
-            document.pop(name, None)
-        if target.rename is not None:
+        if target.rename is not None and not self._in_path:
             document["model"] = target.choice.model
-        context.req = document
-        return document
+        return _ruled(document, target, context)
+
+    def _translated(self, client: ClientMapping, target: TargetCall, context: Context, of_client: Context) -> tuple[bytes, tuple[str, ...]]:
+        """The body by way of the canonical one, which is what the route's rules are about, and what was lost on both ways."""
+        given: dict[str, Any] = _decode(self._body)
+        of_client.req = given
+        chat, dropped = client.request(dict(given), of_client)
+        chat["model"] = target.choice.model
+        chat.pop("stream", None)
+        if self.stream:
+            chat |= {"stream": True, "stream_options": {"include_usage": True}}
+        chat = _ruled(chat, target, context)
+        self.single = chat.get("n") in (None, 1)
+        operation = target.operation
+        if operation.request is not None:
+            chat, more = operation.request(chat, context)
+            dropped = tuple(dict.fromkeys(dropped + more))
+        elif operation.members is not None:
+            chat |= operation.members(chat, context)
+        return _encode(chat), dropped
 
 
 class FormRequest:
@@ -284,6 +295,25 @@ def _model(members: Members, operation: Operation) -> str | None:
         return _checked(_decode_name(raw))
     except ValueError:
         raise ClientError("`model` must be a string.", param="model") from None
+
+
+def _stream_wanted(members: Members, rule: StreamRule) -> bool:
+    if rule in (False, "always", "never"):
+        return rule == "always"
+    given = members.get("stream")
+    if given not in (None, b"true", b"false", b"null"):
+        raise ClientError("`stream` must be true or false.", param="stream")
+    return given == b"true" or (rule == "default" and given != b"false")
+
+
+def _ruled(document: dict[str, Any], target: TargetCall, context: Context) -> dict[str, Any]:
+    """A body as the route leaves it: from here on what `$req` is."""
+    if target.rules is not None:
+        document |= target.rules(document, context)
+    for name in target.choice.route.drop:
+        document.pop(name, None)
+    context.req = document
+    return document
 
 
 def _checked(name: str) -> str:

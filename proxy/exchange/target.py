@@ -11,6 +11,7 @@ import msgspec
 from multidict import istr
 
 from proxy import __version__
+from proxy.client_dialect import ClientMapping
 from proxy.config.model import Provider, Route, Timeouts
 from proxy.dialect import Address, Dialect, DialectOperation
 from proxy.errors import ClientError
@@ -42,6 +43,7 @@ class TargetCall:
     `name`: the target, as routes.yaml would say it; `route`: the route's name.
     `rules`: what the route sets by default, always, or within bounds; `edits`: that, and what the
     dialect sets. `secrets`: what the upstream is sent and must not show.
+    `operation`: the upstream's that is asked; `client`: how the client's own becomes that and back, None: they are the same.
     `standing`: whether it is being left alone; `gate`: the provider's, where it has a limit.
     """
 
@@ -49,6 +51,7 @@ class TargetCall:
     name: str
     route: str
     operation: DialectOperation
+    client: ClientMapping | None
     provider: Provider
     origin: Origin
     head: bytes
@@ -89,16 +92,14 @@ class TargetCall:
 
     def context(self, now: int, *, stream: bool) -> Context:
         """The mapping's variables."""
-        public = self.choice.public or ""
-        return Context(
-            model=self.choice.model or "",
-            public=public,
-            traits=self.traits,
-            now=now,
-            stream=stream,
-            shown=public if self.shown is not None else "",
-            reasoning=self.reasoning,
-        )
+        public, model = self.choice.public or "", self.choice.model or ""
+        shown = public if self.shown is not None else ""
+        context = Context(model=model, public=public, traits=self.traits, now=now, stream=stream, shown=shown)
+        if self.client is None:
+            context.reasoning = self.reasoning
+        else:
+            context.client = Context(model=model, public=public, traits=self.client.traits(model), now=now, stream=stream, shown=shown)
+        return context
 
     def relay(self, headers: Headers) -> bytes:
         """The lines of an upstream's headers that may reach the client, under our names."""
@@ -117,11 +118,13 @@ class TargetCall:
         return dict(line.split(": ", 1) for line in lines if line)
 
 
-def build(choice: Choice, metrics: Metrics, standings: Standings, gates: Gates) -> TargetCall:
-    """Raises ClientError 400 for a model name that the upstream's address cannot hold."""
+def build(
+    choice: Choice, metrics: Metrics, standings: Standings, gates: Gates, clients: Mapping[str, ClientMapping] | None = None
+) -> TargetCall:
+    """`clients`: how operations are translated. Raises ClientError 400 for a model name that the upstream's address cannot hold."""
     route, target = choice.route, choice.target
     provider, dialect = target.provider, target.provider.dialect
-    operation = dialect.operations[choice.operation]
+    operation = dialect.operations[choice.spoken]
     lines = _lines(choice)
     rules = _rules(route)
     fixed = "{id}" not in operation.path.text
@@ -131,6 +134,7 @@ def build(choice: Choice, metrics: Metrics, standings: Standings, gates: Gates) 
         name=choice.name,
         route=route.name,
         operation=operation,
+        client=clients[choice.operation] if choice.translated and clients is not None else None,
         provider=provider,
         origin=_origin(provider),
         head=_request_line(choice, False) + lines if fixed else b"",
@@ -165,7 +169,7 @@ def _origin(provider: Provider) -> Origin:
 
 
 def _path(choice: Choice, stream: bool, identifier: str, query: str) -> str:
-    operation = choice.target.provider.dialect.operations[choice.operation]
+    operation = choice.target.provider.dialect.operations[choice.spoken]
     address = operation.stream_path if stream else operation.path
     try:
         path = Address(choice.target.provider.url_path(address.text)).fill({"model": choice.model or "", "id": identifier})
@@ -185,7 +189,7 @@ def _asked(path: str, query: str) -> str:
 
 
 def _request_line(choice: Choice, stream: bool, identifier: str = "", query: str = "") -> bytes:
-    method = choice.target.provider.dialect.operations[choice.operation].method
+    method = choice.target.provider.dialect.operations[choice.spoken].method
     try:
         return request_line(method, _path(choice, stream, identifier, query))
     except ValueError:
@@ -201,7 +205,7 @@ def _lines(choice: Choice) -> bytes:
     """Constant headers; of two with one name the more particular wins: the route's, the provider's, the dialect's, ours."""
     provider, route = choice.target.provider, choice.route
     dialect = provider.dialect
-    operation = dialect.operations[choice.operation]
+    operation = dialect.operations[choice.spoken]
     headers = {"host": _authority(provider), "user-agent": f"samewire/{__version__}", "accept": "*/*", "accept-encoding": "identity"}
     credential = provider.credentials[choice.key]
     if credential.kind == "key" and route.credential == "provider":

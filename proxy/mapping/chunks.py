@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -288,7 +288,18 @@ class ChunkWriter(Tokens):
 _KNOWN = frozenset(("id", "object", "created", "model", "choices", "usage", "service_tier", "system_fingerprint", "error"))
 
 
-def write_chunk(writer: ChunkWriter, chunk: dict[str, Any]) -> None:
+class Taker(Protocol):
+    """Who takes the pieces of a chunk."""
+
+    extra: dict[str, Any]
+    usage: Any
+
+    def head(self, figures: dict[str, Any] | None) -> None: ...
+    def emit(self, delta: dict[str, Any] | None, index: int | None = None, logprobs: Any = None) -> None: ...
+    def finish(self, reason: str | None, index: int | None = None) -> None: ...
+
+
+def write_chunk(writer: Taker, chunk: dict[str, Any]) -> None:
     """An OpenAI-shaped chunk of an upstream, brought into order by the writer."""
     writer.head({name: chunk[name] for name in ("id", "model", "created", "service_tier", "system_fingerprint") if chunk.get(name)})
     extra = {name: value for name, value in chunk.items() if name not in _KNOWN and value is not None}

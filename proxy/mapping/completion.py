@@ -29,6 +29,17 @@ def settle(document: dict[str, Any], context: Context) -> dict[str, Any]:
     return document
 
 
+def as_completion(document: Any, context: Context) -> dict[str, Any]:
+    """What a host that speaks as OpenAI does has answered, as a canonical answer. Raises ValueError for what is none, or not whole."""
+    if not isinstance(document, dict) or not isinstance(document.get("choices"), list):
+        raise ValueError("it is no chat completion")
+    document["object"] = "chat.completion"
+    settle(document, context)
+    if not told_its_end(document):
+        raise ValueError("it does not say how it ended")
+    return document
+
+
 def told_its_end(document: dict[str, Any]) -> bool:
     """Whether every choice of a chat completion has its finish reason: one is never made up. Other documents have none."""
     if document.get("object") != "chat.completion":

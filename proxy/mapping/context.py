@@ -14,7 +14,8 @@ class Context(msgspec.Struct, kw_only=True):
 
     `model`: the target's model name; `public`: the name the client used; `now`: unix seconds; `req`: the client's request.
     Not variables, but how a chat answer is finished: `shown`: the model name that the client sees ('' = the upstream's own);
-    `reasoning`: the names under which reasoning text is shown.
+    `reasoning`: the names under which reasoning text is shown. `client`: what the rules of the client's own dialect know, where they
+    translate; its `req` is what the client sent.
     """
 
     model: str
@@ -26,6 +27,7 @@ class Context(msgspec.Struct, kw_only=True):
     req: dict[str, Any] | None = None
     shown: str = ""
     reasoning: tuple[str, ...] = ("reasoning_content",)
+    client: Context | None = None
 
     def uuid(self) -> str:
         """24 hex digits, new at each call."""

@@ -311,6 +311,13 @@ def _read(spec: Mapping[str, Any], path: SpecPath, pieces: Pieces) -> Callable[.
     return source.function("read", "document, context")
 
 
+def compile_template(template: Any, path: SpecPath, pieces: Pieces) -> Callable[[Any, Context], Any]:
+    """One template alone: of a document and a context it makes what it says."""
+    source, env = _of_errors(pieces)
+    source.line(f"return {source.template(template, path, env).code}")
+    return source.function("template", "document, context")
+
+
 def _of_errors(pieces: Pieces) -> tuple[Rewrites, Env]:
     source, root = Rewrites(pieces), Value("document", absent=False, kind="")
     env = Env(root, root, names())

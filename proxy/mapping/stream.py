@@ -15,6 +15,7 @@ from proxy.mapping.context import Context
 from proxy.mapping.documents import decode
 from proxy.mapping.failures import ErrorMapping
 from proxy.mapping.untag import Splitters
+from proxy.mapping.writer import SectionWriter
 
 #: OpenAI's end marker (some hosts write blanks behind it).
 DONE_DATA = b"[DONE]"
@@ -65,6 +66,9 @@ class Tally(Tokens):
             self.finished = all(self.reasons.values())
 
 
+#: What rules write to; a Tally where they only watch.
+Writer = ChunkWriter | SectionWriter | Tally
+
 Step = Callable[[Any, str, "Stream", Any, Context], None]
 
 
@@ -87,9 +91,11 @@ class StreamMapping:
     repeats: bool
     errors: ErrorMapping | None
 
-    def open(self, context: Context, writer: ChunkWriter | None = None) -> Stream:
-        """Begin a stream. In passthrough no writer is needed."""
-        return Stream(self, context, writer if writer is not None and not self.passthrough else Tally())
+    def open(self, context: Context, writer: Writer | None = None) -> Stream:
+        """Begin a stream. In passthrough no writer is needed, and a ChunkWriter would have nothing to do."""
+        if writer is None or (self.passthrough and isinstance(writer, ChunkWriter)):
+            return Stream(self, context, Tally())
+        return Stream(self, context, writer)
 
     @property
     def joint(self) -> bytes:
@@ -105,9 +111,9 @@ class StreamMapping:
 class Stream:
     """The state of one stream. `ended`: the upstream has proven that it is whole."""
 
-    __slots__ = ("context", "decoder", "ended", "hidden", "joint", "mapping", "memory", "ordinals", "splitters", "writer")
+    __slots__ = ("context", "decoder", "ended", "feeds", "hidden", "joint", "mapping", "memory", "ordinals", "splitters", "writer")
 
-    def __init__(self, mapping: StreamMapping, context: Context, writer: ChunkWriter | Tally) -> None:
+    def __init__(self, mapping: StreamMapping, context: Context, writer: Writer) -> None:
         self.mapping = mapping
         self.context = context
         self.writer = writer
@@ -116,7 +122,9 @@ class Stream:
         self.memory: dict[str, Any] = {}
         self.ordinals: defaultdict[str, Numbers] = defaultdict(Numbers)
         self.splitters = Splitters()
-        self.decoder = mapping.decoder
+        # OpenAI's own chunks are for a writer of another dialect, whose rules only watch them.
+        self.feeds = mapping.passthrough and not isinstance(writer, Tally)
+        self.decoder = None if self.feeds else mapping.decoder
         self.joint = mapping.joint
 
     @property
@@ -200,11 +208,11 @@ class Stream:
     def step_in_full(self, name: str, data: bytes) -> None:
         document = as_object(data)
         self.mapping.step_in_full(document, name, self, self.writer, self.context)
-        if self.mapping.errors is not None:
-            if document.get("error") or self.mapping.errors.failed(document, self.context):
-                raise StreamFault(self.mapping.errors.read(document, self.context) or document.get("error"))
-            if isinstance(self.writer, ChunkWriter):
-                write_chunk(self.writer, document)
+        errors = self.mapping.errors
+        if errors is not None and (document.get("error") or errors.failed(document, self.context)):
+            raise StreamFault(errors.read(document, self.context) or document.get("error"))
+        if not isinstance(self.writer, Tally) and (self.feeds or errors is not None):
+            write_chunk(self.writer, document)
 
     def complete(self) -> bool:
         """Whether the stream may be taken as whole if the upstream closes it cleanly now."""
@@ -212,7 +220,7 @@ class Stream:
 
     def end(self) -> None:
         """The stream is whole: write what was held back, and the end."""
-        if isinstance(self.writer, ChunkWriter):
+        if not isinstance(self.writer, Tally):
             for choice, delta in self.splitters.end():
                 self.writer.emit(delta, choice)
             self.writer.end()

@@ -6,7 +6,7 @@ A name written out in a route wins over patterns; among patterns the first in th
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -18,6 +18,8 @@ P = TypeVar("P")
 #: Names that clients made up must not fill the memory.
 _CACHE_SIZE = 4096
 _NAME_SHOWN = 100
+#: What operations of other client dialects are translated to.
+CHAT = "chat"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,7 @@ class Choice:
     """One target of a resolved request, with one of its provider's keys.
 
     `public`: the name the client used; `model`: the one the provider knows; None: no name at all. `key`: which credential, from 0.
+    `translated`: the client's operation is served by the upstream's chat.
     """
 
     operation: str
@@ -33,6 +36,12 @@ class Choice:
     public: str | None
     model: str | None
     key: int = 0
+    translated: bool = False
+
+    @property
+    def spoken(self) -> str:
+        """The operation that the upstream is asked for."""
+        return CHAT if self.translated else self.operation
 
     @property
     def name(self) -> str:
@@ -61,9 +70,11 @@ class Resolution(Generic[P]):
 class Router(Generic[P]):
     """Resolves names once and remembers; `build` makes of a choice what its user needs for each request to it."""
 
-    def __init__(self, routes: Iterable[Route], build: Callable[[Choice], P]) -> None:
+    def __init__(self, routes: Iterable[Route], build: Callable[[Choice], P], translated: Container[str] = ()) -> None:
+        """`translated`: the operations that an upstream's chat can serve."""
         self._routes = tuple(routes)
         self._build = build
+        self._translated = translated
         self._cache: dict[tuple[str, str | None], Resolution[P]] = {}
         self._named: dict[str, list[Route]] = {}
         for route in self._routes:
@@ -98,11 +109,10 @@ class Router(Generic[P]):
         raise self._unknown(model)
 
     def _resolve(self, operation: str, model: str | None) -> Resolution[P]:
-        fitting = [(route, parts) for route, parts in self._fitting(model) if route.pattern is not None or route.serves(operation)]
+        fitting = [(route, parts) for route, parts in self._fitting(model) if route.pattern is not None or self._wants(route, operation)]
         for route, parts in fitting:
-            if not route.serves(operation):
-                continue
-            targets = [target for target in route.ready if operation in target.provider.dialect.operations]
+            served = [(target, served_by(operation, route, target, self._translated)) for target in route.ready]
+            targets = [(target, by == operation) for target, by in served if by is not None]
             if targets:
                 return self._resolution(operation, route, targets, model, parts)
         if model is None:
@@ -111,14 +121,21 @@ class Router(Generic[P]):
             raise self._unknown(model)
         raise _unusable(operation, model, [route for route, _ in fitting])
 
-    def _resolution(self, operation: str, route: Route, targets: list[Target], model: str | None, parts: tuple[str, ...]) -> Resolution[P]:
-        groups = tuple(tuple(self._ways(operation, route, target, model, parts)) for target in targets)
-        return Resolution(route, model, groups, groups[0][0] if len(groups) == len(groups[0]) == 1 else None)
+    def _wants(self, route: Route, operation: str) -> bool:
+        return route.serves(operation) or (operation in self._translated and route.serves(CHAT))
 
-    def _ways(self, operation: str, route: Route, target: Target, model: str | None, parts: tuple[str, ...]) -> Iterator[P]:
-        """One for each key; a client that brings its own key has but that."""
-        for key in range(1 if route.credential == "client" else len(target.provider.credentials)):
-            yield self._build(Choice(operation, route, target, model, _upstream_name(target, model, parts), key))
+    def _resolution(
+        self, operation: str, route: Route, targets: list[tuple[Target, bool]], model: str | None, parts: tuple[str, ...]
+    ) -> Resolution[P]:
+        """`targets`: each with whether it serves the operation natively."""
+        groups = tuple(
+            tuple(
+                self._build(Choice(operation, route, target, model, _upstream_name(target, model, parts), key, not native))
+                for key in _keys(route, target)
+            )
+            for target, native in targets
+        )
+        return Resolution(route, model, groups, groups[0][0] if len(groups) == len(groups[0]) == 1 else None)
 
     def _fitting(self, model: str | None) -> Iterator[tuple[Route, tuple[str, ...]]]:
         """The routes a name fits, best first. A request without a name fits the routes for any, then all others."""
@@ -137,6 +154,21 @@ class Router(Generic[P]):
         near = difflib.get_close_matches(model[:_NAME_SHOWN], self._named, n=1, cutoff=0.6)
         hint = f" Did you mean `{near[0]}`?" if near else " GET /v1/models lists what is here."
         return _not_found(f"The model `{_short(model)}` does not exist here.{hint}")
+
+
+def served_by(operation: str, route: Route, target: Target, translated: Container[str]) -> str | None:
+    """The upstream's operation that serves a client's: its own of that name, else its chat where that can be translated; None: neither."""
+    known = target.provider.dialect.operations
+    if operation in known and route.serves(operation):
+        return operation
+    if operation in translated and CHAT in known and (route.serves(operation) or route.serves(CHAT)):
+        return CHAT
+    return None
+
+
+def _keys(route: Route, target: Target) -> range:
+    """A client that brings its own key has but that."""
+    return range(1 if route.credential == "client" else len(target.provider.credentials))
 
 
 def _upstream_name(target: Target, model: str | None, parts: tuple[str, ...]) -> str | None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from proxy.app.urls import Endpoint, Urls
+from proxy.config.client_dialects import load_client_dialects
 from proxy.errors import ClientError
-from proxy.exchange.operation import load_client_dialect
 
-DIALECT = load_client_dialect("openai")
+DIALECT = load_client_dialects().dialects[0]
 URLS = Urls(
-    DIALECT.root,
+    DIALECT.roots[0],
     [Endpoint(operation.method, operation.path, operation.name) for operation in DIALECT.operations]
     + [Endpoint("GET", "/", "banner"), Endpoint("GET", "/models", "models"), Endpoint("GET", "/models/{model}", "model")]
     + [Endpoint("GET", "/healthz", "healthz")],

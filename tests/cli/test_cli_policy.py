@@ -17,8 +17,8 @@ from proxy.cli import run
 from proxy.cli.explanation import explain_request
 from proxy.cli.policy import policy_lines
 from proxy.config import load
+from proxy.config.client_dialects import load_client_dialects
 from proxy.config.policy import REASONS
-from proxy.exchange.operation import load_client_dialect
 
 RECIPES = Path(__file__).parents[2] / "docs" / "recipes.md"
 FOLDER = Path(__file__).parent / "policies"
@@ -36,7 +36,7 @@ def explained(name: str, folder: Path) -> str:
     file.write_text(blocks()[name], "utf-8")
     config = load(file, {}, check=True)
     assert not [found for found in config.diagnostics if found.code != "inline-secret"]
-    (chat,) = (operation for operation in load_client_dialect("openai").operations if operation.name == "chat")
+    chat = load_client_dialects().operations["chat"]
     text = ""
     for route in config.routes:
         model = route.name.replace("*", "5")

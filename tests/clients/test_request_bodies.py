@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from proxy.config.client_dialects import load_client_dialects
 from proxy.errors import ClientError
 from proxy.exchange.gate import Gates
-from proxy.exchange.operation import load_client_dialect
 from proxy.exchange.request import JsonRequest
 from proxy.exchange.target import TargetCall, build
 from proxy.metrics import Metrics
@@ -78,7 +78,7 @@ MESSAGES = st.lists(st.fixed_dictionaries({"role": st.sampled_from(ROLES)}, opti
 BODIES = st.fixed_dictionaries(
     {"messages": MESSAGES | JSON_VALUES}, optional=dict.fromkeys([*MEMBERS[1:], "stream", "thinking", "unknown"], JSON_VALUES)
 )
-CHAT_OPERATION = next(operation for operation in load_client_dialect("openai").operations if operation.name == "chat")
+CHAT_OPERATION = load_client_dialects().operations["chat"]
 
 
 @pytest.mark.parametrize("dialect", ["anthropic", "gemini", "mistral", "ollama", "deepseek", "openai"])

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from proxy.codecs import DECODERS
 from proxy.config.dialects import DIALECTS, compile_file
 from proxy.errors import ExchangeError, UpstreamError
-from proxy.exchange.answer import EVENT_STREAM, Answer
+from proxy.exchange.answer import Answer
 from proxy.exchange.lanes import Lane, Passed, Translated
 from proxy.exchange.pace import Pace
 from proxy.exchange.relay import EventRelay
@@ -72,7 +72,7 @@ class Fed:
         request = SimpleNamespace(http11=True, keep_alive=True, method="POST", content=SimpleNamespace(is_eof=lambda: True))
         self.answer = Answer(cast(Any, request), cast(Any, self.wire), b"")
         call = SimpleNamespace(abort=lambda: None, pause=lambda: None, resume=lambda: None)
-        self.relay = EventRelay(cast(Any, call), self.answer, Pace(None, None, None), lane, EVENT_STREAM)
+        self.relay = EventRelay(cast(Any, call), self.answer, Pace(None, None, None), lane, b"")
         self.relay.prepare(DECODERS[mapping.decode](2**20), 2**20, single=True)
 
     def feed(self, *pieces: bytes) -> Fed:

@@ -1,0 +1,221 @@
+"""A wire language that faces clients, compiled: what they may ask, how the gateway answers by itself, and how an operation is served by
+an upstream that has only a chat. Knows no file, opens nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from threading import Lock
+from typing import Any, Literal
+from urllib.parse import parse_qs
+
+import msgspec
+
+from proxy.codecs.framing import FRAMINGS, Framing
+from proxy.dialect import Rows, read_pieces, read_rows, traits_of
+from proxy.errors import ExchangeError
+from proxy.mapping.context import Context
+from proxy.mapping.failures import Later
+from proxy.mapping.faults import Faults
+from proxy.mapping.mappings import RequestMapping, compile_request, compile_response, compile_template
+from proxy.mapping.sections import SectionsMapping, compile_sections
+
+BodyKind = Literal["json", "multipart", "none", "websocket"]
+ModelPlace = Literal["required", "optional", "query", "path", "nowhere"]
+AnswerKind = Literal["json", "bytes", "media", "either"]
+#: True: a member `stream` that is true asks for a stream; default: all but one that is false does; always, never: the path says it.
+StreamRule = bool | Literal["always", "never", "default"]
+
+_encode = msgspec.json.encode
+
+
+@dataclass(frozen=True, slots=True)
+class Voice:
+    """How the gateway speaks for itself: its errors and, in a stream, its signs of life.
+
+    `statuses`: the dialect's HTTP statuses by ours, where they differ. `body` makes the dialect's envelope of a failure (message, type,
+    code, param, status, and what else is known); None: OpenAI's. `event`: the name of an error's event.
+    `heartbeat`: an event that means nothing, or its bytes; None: what the framing has for it.
+    """
+
+    statuses: Mapping[int, int] = field(default_factory=dict)
+    body: Callable[[dict[str, Any], Context], Any] | None = None
+    event: str = ""
+    heartbeat: Callable[[dict[str, Any], Context], Any] | bytes | None = None
+
+    def status(self, error: ExchangeError) -> int:
+        """The HTTP status that a client of this dialect expects."""
+        return self.statuses.get(error.status, error.status)
+
+    def envelope(self, error: ExchangeError) -> Any:
+        """The error in the dialect's shape."""
+        if self.body is None:
+            return error.envelope()
+        return self.body(failure(error), Context(model="", status=self.status(error)))
+
+    def sign_of_life(self, framing: Framing, context: Context) -> bytes:
+        """What keeps a stream alive that has begun."""
+        if self.heartbeat is None:
+            return SILENCE[framing.name]
+        if isinstance(self.heartbeat, bytes):
+            return self.heartbeat
+        event = self.heartbeat({}, context)
+        return framing.event(_encode(event), str(event.get("type", "")) if self.event else "")
+
+
+#: What keeps a connection alive and is no event, by framing. An SSE comment ends with one line end: an empty line would hand some clients
+#: an event without data.
+SILENCE: Mapping[str, bytes] = {"sse": b": keep-alive\n", "ndjson": b"\n", "array": b"\n"}
+#: OpenAI's.
+PLAIN = Voice()
+
+
+def failure(error: ExchangeError) -> dict[str, Any]:
+    """An error as the rules of client dialects read it."""
+    own = {"message": error.message, "type": error.type, "code": error.code, "param": error.param, "status": error.status}
+    return {**error.extra, **own}
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One thing a client may ask for. The words are those of `dialects/client/openai.yaml`.
+
+    `chat`: an upstream's chat can serve it. `framings`: by the value of the query's `framed_by`; "" is for all others.
+    """
+
+    name: str
+    path: str
+    method: str = "POST"
+    body: BodyKind = "json"
+    model: ModelPlace = "nowhere"
+    stream: StreamRule = False
+    answer: AnswerKind = "json"
+    tokens: bool = False
+    large: bool = False
+    chat: bool = False
+    voice: Voice = PLAIN
+    framed_by: str = ""
+    framings: Mapping[str, Framing] = field(default_factory=lambda: {"": FRAMINGS["sse"]})
+
+    def framing(self, query: str) -> Framing:
+        """How the client wants the events of a stream."""
+        given = parse_qs(query).get(self.framed_by, [""])[-1] if self.framed_by and query else ""
+        return self.framings.get(given) or self.framings[""]
+
+    @property
+    def own_query(self) -> frozenset[str]:
+        """What of the query is between the client and us."""
+        return frozenset((self.framed_by,)) if self.framed_by else frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class ClientMapping:
+    """How an operation is served by an upstream's chat.
+
+    `request`: the client's body → the canonical one. `answer`: a canonical answer → the client's. `stream`: None: it does not stream.
+    """
+
+    request: RequestMapping
+    answer: Callable[[dict[str, Any], Context], dict[str, Any]]
+    stream: SectionsMapping | None
+    rows: Rows
+
+    def traits(self, model: str) -> dict[str, Any]:
+        """The traits that the client's dialect gives a model."""
+        return traits_of(self.rows, model)
+
+
+class Mappings(Mapping[str, ClientMapping]):
+    """By operation, each compiled when it is first asked for, once. Safe to be read from several threads."""
+
+    def __init__(self, parts: Mapping[str, Callable[[], ClientMapping]]) -> None:
+        self._parts = parts
+        self._compiled: dict[str, ClientMapping] = {}
+        self._lock = Lock()
+
+    def __getitem__(self, name: str) -> ClientMapping:
+        found = self._compiled.get(name)
+        if found is None:
+            with self._lock:
+                found = self._compiled.get(name) or self._parts[name]()
+                self._compiled[name] = found
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._parts)
+
+    def __len__(self) -> int:
+        return len(self._parts)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._parts
+
+    def compile(self) -> None:
+        """Compiles all that waits for its first use."""
+        for name in self:
+            self[name]
+
+
+@dataclass(frozen=True, slots=True)
+class ClientDialect:
+    """A wire language that faces clients: where its operations lie. A root may be left out of a URL, or said twice."""
+
+    name: str
+    roots: tuple[str, ...]
+    operations: tuple[Operation, ...]
+    voice: Voice
+    mappings: Mapping[str, Callable[[], ClientMapping]] = field(repr=False)
+
+
+def read_client_dialect(spec: Mapping[str, Any]) -> ClientDialect:
+    """A specification (of the form that `schemas/client.schema.json` describes), its rules still to be compiled."""
+    voice = _voice(spec)
+    entries: Mapping[str, Mapping[str, Any]] = spec["operations"]
+    operations = tuple(_operation(name, entry, voice) for name, entry in entries.items())
+    mappings = {name: partial(compile_chat, spec, name) for name, entry in entries.items() if "chat" in entry}
+    return ClientDialect(spec["dialect"], tuple(spec.get("roots") or (spec["root"],)), operations, voice, mappings)
+
+
+def _operation(name: str, entry: Mapping[str, Any], voice: Voice) -> Operation:
+    known: dict[str, Any] = {key: value for key, value in entry.items() if key not in ("framing", "chat")}
+    framing = entry.get("framing", "sse")
+    if isinstance(framing, str):
+        framing = {"$else": framing}
+    framings = {("" if value == "$else" else value): FRAMINGS[kind] for value, kind in framing.items() if value != "query"}
+    return Operation(name=name, **known, chat="chat" in entry, voice=voice, framed_by=framing.get("query", ""), framings=framings)
+
+
+def _voice(spec: Mapping[str, Any]) -> Voice:
+    errors, heartbeat = spec.get("errors", {}), spec.get("heartbeat")
+    return Voice(
+        statuses={int(ours): int(theirs) for ours, theirs in errors.get("status", {}).items()},
+        body=_later(spec, errors["body"], ("errors", "body")) if "body" in errors else None,
+        event=errors.get("event", ""),
+        heartbeat=heartbeat.encode() if isinstance(heartbeat, str) else heartbeat and _later(spec, heartbeat, ("heartbeat",)),
+    )
+
+
+def _later(spec: Mapping[str, Any], template: Any, path: tuple[str, ...]) -> Callable[..., Any]:
+    def compiled() -> Callable[..., Any]:
+        faults = Faults()
+        function = compile_template(template, path, read_pieces(spec, faults))
+        faults.raise_if_any()
+        return function
+
+    return Later(compiled)
+
+
+def compile_chat(spec: Mapping[str, Any], operation: str) -> ClientMapping:
+    """The `chat:` part of an operation. Raises FaultError with every fault."""
+    faults = Faults()
+    pieces = read_pieces(spec, faults)
+    part, path = spec["operations"][operation]["chat"], ("operations", operation, "chat")
+    request = compile_request(part["request"], (*path, "request"), pieces)
+    response = compile_response(part["response"], (*path, "response"), pieces)
+    stream = compile_sections(part["stream"], (*path, "stream"), pieces) if "stream" in part else None
+    faults.raise_if_any()
+    if request is None or response is None:
+        raise ValueError(f"{operation}: a chat has a request and a response with a body")
+    return ClientMapping(request, response.function, stream, read_rows(spec))
