@@ -117,16 +117,17 @@ class AdminServer:
         """Host and port of each TCP listener."""
         return self._listeners.addresses
 
-    async def move(self, settings: Admin | None) -> None:
+    def move(self, settings: Admin | None) -> None:
         """To where the configuration says. Raises CannotListen, with everything as it was."""
         wanted = admin_places(settings)
-        await self._listeners.open(wanted)
+        self._listeners.open(wanted)
         self._listeners.keep(wanted)
         self._operator.keys = Keys(settings.keys if settings is not None else ())
 
     async def close(self) -> None:
         """Ends at once."""
         self._listeners.close()
+        await self._listeners.settled()
         await self._server.shutdown(0.1)
 
 

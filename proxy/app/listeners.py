@@ -8,29 +8,19 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import logging
 import os
 import socket
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from proxy.app.accepting import Acceptor
 from proxy.config.model import Admin, Server
 
 #: Host and port, or the path of a Unix socket.
 Place = tuple[str, int] | str
 
-#: Connections that the system keeps for us until they are accepted.
-_BACKLOG = 4096
-#: Connections accepted in one turn of the event loop. When descriptors run out, Python's own loop tries (and logs) each of them.
-_AT_ONCE = 16
-#: Seconds between two words about that.
-_SAID_AGAIN = 10.0
-_SCARCE = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
-
-logger = logging.getLogger(__name__)
 _REUSE_PORT = getattr(socket, "SO_REUSEPORT", None)
 
 
@@ -59,10 +49,9 @@ def bind(place: Place, own: Sequence[int] = (), port: int = 0) -> list[socket.so
     if isinstance(place, str):
         with _named(place):
             return [_bind_unix(place)]
-    host, wanted = place
-    wanted = wanted or port
+    host, wanted = place[0], place[1] or port
     bound: list[socket.socket] = []
-    with _named(f"[{host}]:{wanted}" if ":" in host else f"{host}:{wanted}"):
+    with _named(_written((host, wanted))):
         found = dict.fromkeys((info[0], info[4]) for info in socket.getaddrinfo(host, wanted, type=socket.SOCK_STREAM))
         for family, address in found:
             full = address if wanted else (address[0], bound[0].getsockname()[1] if bound else 0, *address[2:])
@@ -125,6 +114,13 @@ def _bind_unix(path: str) -> socket.socket:
     return made
 
 
+def _written(place: Place) -> str:
+    if isinstance(place, str):
+        return place
+    host, port = place
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 @contextmanager
 def _named(address: str) -> Iterator[None]:
     """Puts the address into an OSError, and one sentence of the system's."""
@@ -141,11 +137,12 @@ class Listeners:
     def __init__(self, factory: Callable[[], asyncio.BaseProtocol], given: Mapping[Place, Sequence[socket.socket]] | None = None) -> None:
         self._factory = factory
         self._given = dict(given or {})
-        self._open: dict[Place, list[asyncio.Server]] = {}
+        self._open: dict[Place, list[Acceptor]] = {}
+        self._connecting: set[asyncio.Task[None]] = set()
         #: Host and real port of each TCP place that was opened last.
         self.addresses: list[tuple[str, int]] = []
 
-    async def open(self, wanted: Sequence[Place]) -> list[Place]:
+    def open(self, wanted: Sequence[Place]) -> list[Place]:
         """Opens the places that are not yet open. Returns them. Raises CannotListen, with everything as it was.
 
         Places with port 0 share the port that the first one gets.
@@ -156,8 +153,11 @@ class Listeners:
             for place in wanted:
                 if place not in self._open:
                     sockets = self._given.pop(place, None) or bind(place, self._ports, port)
-                    self._open[place] = [await self._listen(one) for one in sockets]
+                    self._open[place] = [Acceptor(one, self.take) for one in sockets]
                     fresh.append(place)
+                    with _named(_written(place)):
+                        for acceptor in self._open[place]:
+                            acceptor.start()
                 if not isinstance(place, str) and not place[1]:
                     port = self._port(place)
         except OSError:
@@ -176,39 +176,25 @@ class Listeners:
             for listener in self._open.pop(place):
                 listener.close()
 
+    def take(self, accepted: socket.socket) -> None:
+        """Serves a connection."""
+        task = asyncio.create_task(self._connect(accepted))
+        self._connecting.add(task)
+        task.add_done_callback(self._connecting.discard)
+
+    async def settled(self) -> None:
+        """Returns when each connection that was taken has its protocol."""
+        await asyncio.gather(*self._connecting)
+
+    async def _connect(self, accepted: socket.socket) -> None:
+        try:
+            await asyncio.get_running_loop().connect_accepted_socket(self._factory, accepted)
+        except OSError:  # it was gone before it was ours
+            accepted.close()
+
     @property
     def _ports(self) -> list[int]:
         return [self._port(place) for place in self._open if not isinstance(place, str)]
 
     def _port(self, place: Place) -> int:
-        port: int = self._open[place][0].sockets[0].getsockname()[1]
-        return port
-
-    async def _listen(self, sock: socket.socket) -> asyncio.Server:
-        loop = asyncio.get_running_loop()
-        if sock.family != getattr(socket, "AF_UNIX", None):
-            listener = await loop.create_server(self._factory, sock=sock, backlog=_AT_ONCE)
-            sock.listen(_BACKLOG)
-            return listener
-        # Python 3.13 would remove the socket's file when one worker of several stops.
-        own = sys.version_info >= (3, 13) and isinstance(loop, asyncio.BaseEventLoop)
-        options: dict[str, Any] = {"cleanup_socket": False} if own else {}
-        listener = await loop.create_unix_server(self._factory, sock=sock, backlog=_AT_ONCE, **options)
-        sock.listen(_BACKLOG)
-        return listener
-
-
-class Scarcity:
-    """An event loop's exception handler that says once in a while that descriptors run out, not for each connection."""
-
-    def __init__(self) -> None:
-        self._said = float("-inf")
-
-    def __call__(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        """Everything else is logged as ever."""
-        error = context.get("exception")
-        if not isinstance(error, OSError) or error.errno not in _SCARCE:
-            loop.default_exception_handler(context)
-        elif loop.time() > self._said + _SAID_AGAIN:
-            self._said = loop.time()
-            logger.error("connections have to wait: %s", error.strerror)
+        return self._open[place][0].port

@@ -14,7 +14,7 @@ from typing import Self
 from proxy import __version__
 from proxy.app.admin import AdminServer
 from proxy.app.gateway import Gateway
-from proxy.app.listeners import CannotListen, Listeners, Place, Scarcity, places
+from proxy.app.listeners import CannotListen, Listeners, Place, places
 from proxy.app.pages import Measure, Readiness
 from proxy.app.reload import Load, Reloaded, Reloader, needing_restart
 from proxy.app.server import Server
@@ -100,10 +100,9 @@ class RunningServer:
         """The same of this process alone."""
         return await self._lasting.metrics.render()
 
-    async def listen(self) -> None:
+    def listen(self) -> None:
         """Opens the configured addresses, and follows its files (a worker's parent does that). Raises CannotListen."""
-        asyncio.get_running_loop().set_exception_handler(Scarcity())
-        await self._move(self.config)
+        self._move(self.config)
         if self._part is not None:
             return
         self._reloading = asyncio.create_task(self._reloader.serve(lambda: self.config.server.watch))
@@ -134,7 +133,7 @@ class RunningServer:
         fresh = serving(config, self._lasting)
         log = self._log if config.server.log.requests == old.log.requests else self._open_log(config.server.log.requests)
         try:
-            await self._move(config)
+            self._move(config)
         except CannotListen:
             if log is not None and log is not self._log:
                 await log.close()
@@ -160,6 +159,7 @@ class RunningServer:
         if self._reloading is not None:
             self._reloading.cancel()
         self._listeners.close()
+        await self._listeners.settled()
         self._server.close_idle()
         await self._gateway.drain(self.config.server.drain if grace is None else grace)
         await self._server.shutdown(0.1)
@@ -168,13 +168,13 @@ class RunningServer:
         self._write_to(None)
         await asyncio.gather(*self._closing)
 
-    async def _move(self, config: Config) -> None:
+    def _move(self, config: Config) -> None:
         """Opens what is new, then closes what is gone."""
         wanted = places(config.server)
-        fresh = await self._listeners.open(wanted)
+        fresh = self._listeners.open(wanted)
         try:
             if self._part is None:
-                await self._admin.move(config.server.admin)
+                self._admin.move(config.server.admin)
         except CannotListen:
             self._listeners.close(fresh)
             raise
@@ -224,7 +224,7 @@ async def start(config: Config, load: Load | None = None, part: Part | None = No
     observe(metrics, lasting.standings, lasting.gates)
     running = RunningServer(config, lasting, load or _unchanged(config), part)
     try:
-        await running.listen()
+        running.listen()
     except OSError:
         await running.close(0.0)
         raise

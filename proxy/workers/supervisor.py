@@ -97,7 +97,7 @@ class Supervisor:
     async def start(self) -> None:
         """Raises CannotListen, or CannotStart when not one worker comes up."""
         self._bind(self.config)
-        await self._admin.move(self.config.server.admin)
+        self._admin.move(self.config.server.admin)
         self._slots = [self._slot() for _ in range(worker_count(self.config))]
         workers = [await self._occupy(slot) for slot in self._slots]
         await asyncio.gather(*(worker.settled() for worker in workers))
@@ -149,7 +149,7 @@ class Supervisor:
             os.close(os.open(config.server.log.requests, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o640))
         fresh = self._bind(config)
         try:
-            await self._admin.move(config.server.admin)
+            self._admin.move(config.server.admin)
         except OSError:
             self._release(fresh)
             raise

@@ -71,7 +71,7 @@ SECTION = Section(
         ),
         Row(
             "descriptors run out",
-            "who is connected is served; new connections wait or are closed, until some are free",
+            "who is connected is served; new connections wait until some are free",
             "an error in the log every ten seconds; `process_open_fds` near `process_max_fds`",
             ONE + "test_when_descriptors_run_out_it_recovers",
         ),
