@@ -150,7 +150,7 @@ class Case:
         yield from differences(bool(self.head.get("truncated", False)), truncated, "truncated")
         if _events(self._replay(form, [body[at : at + 1] for at in range(len(body))])[1]) != _events(written):
             yield "response: read byte by byte it is another one"
-        if _neutral(self._replay(form, [body], in_full=True)[1]) != _neutral(written):
+        if neutral(self._replay(form, [body], in_full=True)[1]) != neutral(written):
             yield "response: with its events decoded in full it is another one"
 
     def _replay(self, form: str, pieces: list[bytes], *, in_full: bool = False) -> tuple[Replay, bytes]:
@@ -242,12 +242,13 @@ def _short(value: Any) -> str:
     return text if len(text) <= 200 else text[:199] + "…"
 
 
-def _neutral(body: bytes) -> bytes:
+def neutral(body: bytes) -> bytes:
+    """With a mark in place of each id that is made up."""
     return _UUID.sub(b"<uuid>", body)
 
 
 def _plain(body: bytes) -> Any:
-    return _decode(_neutral(body))
+    return _decode(neutral(body))
 
 
 def _events(text: bytes) -> list[Any]:

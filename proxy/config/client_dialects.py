@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from proxy.client_dialect import ClientDialect, ClientMapping, Mappings, Operation, read_client_dialect
 from proxy.config.files import CLIENT_DIALECTS
@@ -34,13 +35,36 @@ class ClientDialects:
 
 def load_client_dialects() -> ClientDialects:
     """Reads our own files; a fault in them is a fault of ours, and no user's."""
-    files = sorted(CLIENT_DIALECTS.glob("*.yaml"), key=lambda file: (file.stem != "openai", file.stem))
-    return ClientDialects(tuple(map(load_client_dialect, files)))
+    paths = sorted(CLIENT_DIALECTS.iterdir(), key=lambda path: (path.stem != "openai", path.stem))
+    return ClientDialects(tuple(read_client_dialect(read_spec(path)) for path in paths))
 
 
-def load_client_dialect(file: Path) -> ClientDialect:
-    """One file. Raises ValueError for one that is no YAML."""
+def read_spec(path: Path) -> dict[str, Any]:
+    """One dialect as it is written: a file, or a folder. Raises ValueError for what is no YAML.
+
+    Of a folder `dialect.yaml` comes first. A file beside it that has a `path` is the operation of its name; any other adds to the whole.
+    """
+    if path.is_file():
+        return _read(path)
+    spec = _read(path / "dialect.yaml")
+    for file in sorted(path.glob("*.yaml")):
+        if file.name != "dialect.yaml":
+            part = _read(file)
+            _add(spec, {"operations": {file.stem: part}} if "path" in part else part)
+    return spec
+
+
+def _add(whole: dict[str, Any], part: Mapping[str, Any]) -> None:
+    for key, value in part.items():
+        if isinstance(whole.get(key), dict) and isinstance(value, dict):
+            _add(whole[key], value)
+        else:
+            whole[key] = value
+
+
+def _read(file: Path) -> dict[str, Any]:
     document = parse(file.read_text("utf-8"), file.name)
     if document.faults:
-        raise ValueError(f"{file.name}: {document.faults[0].message}")
-    return read_client_dialect(document.value)
+        raise ValueError(f"{file}: {document.faults[0].message}")
+    found: dict[str, Any] = document.value
+    return found

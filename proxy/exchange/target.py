@@ -98,7 +98,8 @@ class TargetCall:
         if self.client is None:
             context.reasoning = self.reasoning
         else:
-            context.client = Context(model=model, public=public, traits=self.client.traits(model), now=now, stream=stream, shown=shown)
+            traits = {**self.client.traits(model), **self.traits}
+            context.client = Context(model=model, public=public, traits=traits, now=now, stream=stream, shown=shown)
         return context
 
     def relay(self, headers: Headers) -> bytes:
