@@ -118,7 +118,8 @@ class Attempt:
         lines, body, dropped = asked.prepare(target, self._context)
         if dropped:
             self._report(dropped)
-        head = target.request_head(exchange.identifier, exchange.query, stream=asked.stream) + exchange.lines_for(target) + lines
+        query = exchange.query if target.client is None else ""  # which is about the client's own operation
+        head = target.request_head(exchange.identifier, query, stream=asked.stream) + exchange.lines_for(target) + lines
         exchange.answer.write_stall = target.pace.write or NEVER
         exchange.prepared()
         return head, body

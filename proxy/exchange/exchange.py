@@ -150,10 +150,9 @@ class Exchange:
         """The header lines of this request that go up to a target."""
         headers = self.request.headers
         lines = self._trace
-        for name in target.forward:
+        for name, line in target.forward:
             value = headers.get(name)
-            if value is not None:
-                lines += header_line(name, value)
+            lines += line if value is None else header_line(name, value)
         if target.choice.route.credential == "client":
             key = self.rooms.own_key(headers)
             if key is None:

@@ -18,6 +18,7 @@ from aiohttp import hdrs
 from proxy.client_dialect import ClientMapping, Operation, StreamRule
 from proxy.codecs.members import Members, MembersError, decode
 from proxy.codecs.runs import base64_runs, without
+from proxy.dialect import FOREIGN
 from proxy.errors import ClientError
 from proxy.exchange.body import BodyLimits, check_json_type, encoding, read_pieces, read_whole, say_continue, too_large, whole
 from proxy.exchange.client import ClientRequest
@@ -168,7 +169,13 @@ class JsonRequest:
             raise _too_deep() from None
 
     def _passed(self, target: TargetCall, context: Context) -> Body:
-        """The client's bytes, with nothing replaced but what the route and the dialect set."""
+        """The client's bytes, with nothing replaced but what the route and the dialect set, and without what is another vendor's."""
+        foreign = target.operation.foreign
+        if foreign is not None and FOREIGN in self._body:
+            document, _ = foreign(self._edited(target, context), context)
+            if target.operation.members is not None:
+                document |= target.operation.members(document, context)
+            return _encode(document)
         raws = self._members.raws
         changes: dict[str, Any] = {}
         for mapping in target.edits:

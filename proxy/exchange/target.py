@@ -39,6 +39,7 @@ class TargetCall:
     """One target's constants. Heads are bytes up to what changes with each request.
 
     `head` and `stream_head` are empty where the path has an id of the client's in it; `lines` are the headers below the request line.
+    `forward`: the client's headers that go up, each with the line that goes when the client has none.
     `rename`: the upstream's model name as JSON text, when it is not the client's. `shown`: the name to show, None for the upstream's own.
     `name`: the target, as routes.yaml would say it; `route`: the route's name.
     `rules`: what the route sets by default, always, or within bounds; `edits`: that, and what the
@@ -57,7 +58,7 @@ class TargetCall:
     head: bytes
     stream_head: bytes
     lines: bytes
-    forward: tuple[istr, ...]
+    forward: tuple[tuple[istr, bytes], ...]
     relayed: Mapping[bytes, bytes]
     provider_line: bytes
     traits: dict[str, Any]
@@ -141,7 +142,7 @@ def build(
         head=_request_line(choice, False) + lines if fixed else b"",
         stream_head=_request_line(choice, True) + lines if fixed else b"",
         lines=lines,
-        forward=tuple(istr(name) for name in sorted({*dialect.forward, *provider.forward})),
+        forward=_forwarded(choice),
         relayed={name.encode(): ours.encode() for name, ours in _relayed(dialect).items()},
         provider_line=header_line("x-samewire-provider", provider.name),
         traits=dialect.traits(choice.model or ""),
@@ -208,12 +209,29 @@ def _lines(choice: Choice) -> bytes:
     dialect = provider.dialect
     operation = dialect.operations[choice.spoken]
     headers = {"host": _authority(provider), "user-agent": f"samewire/{__version__}", "accept": "*/*", "accept-encoding": "identity"}
+    replaced = _replaced(choice)
     credential = provider.credentials[choice.key]
     if credential.kind == "key" and route.credential == "provider":
         headers[credential.header] = credential.prefix + credential.secret
     for more in (dialect.headers.items(), operation.headers.items(), provider.headers, route.headers):
         headers |= {name.lower(): value for name, value in more}
-    return b"".join(header_line(name, str(value)) for name, value in headers.items())
+    return b"".join(header_line(name, str(value)) for name, value in headers.items() if name not in replaced)
+
+
+def _forwarded(choice: Choice) -> tuple[tuple[istr, bytes], ...]:
+    dialect, provider = choice.target.provider.dialect, choice.target.provider
+    names = {*dialect.forward, *provider.forward, *dialect.operations[choice.spoken].forward}
+    replaced = _replaced(choice)
+    return tuple((istr(name), header_line(name, replaced[name]) if name in replaced else b"") for name in sorted(names))
+
+
+def _replaced(choice: Choice) -> dict[str, str]:
+    """The headers of an operation that a client may say otherwise: those of the dialect, not those of the configuration."""
+    provider = choice.target.provider
+    operation = provider.dialect.operations[choice.spoken]
+    said = {name.lower() for name, _ in (*provider.headers, *choice.route.headers)}
+    headers = {name.lower(): value for name, value in {**provider.dialect.headers, **operation.headers}.items()}
+    return {name: value for name, value in headers.items() if name in operation.forward and name not in said}
 
 
 def _rules(route: Route) -> MemberMapping | None:
