@@ -207,7 +207,11 @@ def read_pieces(spec: Mapping[str, Any], faults: Faults) -> Pieces:
         {name: expand(table) for name, table in spec.get("tables", {}).items()},
         {
             name: Level(
-                frozenset(level.get("drop", ())), level.get("rename", {}), level.get("set", {}), bool(level.get("inline_refs", False))
+                frozenset(level.get("drop", ())),
+                level.get("rename", {}),
+                level.get("set", {}),
+                inline_refs=bool(level.get("inline_refs", False)),
+                openapi=bool(level.get("openapi", False)),
             )
             for name, level in spec.get("schemas", {}).items()
         },

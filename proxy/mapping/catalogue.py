@@ -54,6 +54,7 @@ _SCHEMAS = {
     "schemas": {
         "strict": {"drop": ["minLength"], "rename": {"oneOf": "anyOf"}, "set": {"object": {"additionalProperties": False}}},
         "flat": {"inline_refs": True},
+        "plain": {"openapi": True, "rename": {"any_of": "anyOf"}},
     }
 }
 
@@ -144,6 +145,7 @@ ENTRIES = (
         filters.data_url,
         _E(". | data(type)", "data:image/png;base64,AA==", "image/png"),
         _E(". | data(data)", "data:image/png;base64,AA==", "AA=="),
+        _E(". | data(data)", "data:image/png;base64,-_8=", "+/8="),
         _E(". | data(data)", "data:text/plain,a%20b", "YSBi"),
         _E(". | data(text)", "data:text/plain;base64,YSBi", "a b"),
         _E(". | data(type)", "https://x", None),
@@ -179,9 +181,17 @@ ENTRIES = (
             _SCHEMAS,
         ),
         _E(". | schema(flat)", {"$ref": "#/$defs/a", "$defs": {"a": {"type": "string"}}}, {"type": "string"}, _SCHEMAS),
+        _E(
+            ". | schema(plain)",
+            {"type": "STRING", "nullable": True, "maxLength": "9"},
+            {"type": ["string", "null"], "maxLength": 9},
+            _SCHEMAS,
+        ),
+        _E(". | schema(plain)", {"any_of": [{"type": "INTEGER"}]}, {"anyOf": [{"type": "integer"}]}, _SCHEMAS),
         arguments=("schema",),
     ),
     _entry("unix", "RFC 3339 time as unix seconds", filters.unix, _E(". | unix", "1970-01-01T00:01:00.123456789Z", 60)),
+    _entry("rfc3339", "unix seconds as RFC 3339 time", filters.rfc3339, _E(". | rfc3339", 60, "1970-01-01T00:01:00Z")),
     _entry("seconds", "`'27s'`, `'1.5s'`, `'250ms'` as seconds", filters.seconds, _E(". | seconds", "27s", 27.0)),
     _entry(
         "floats",

@@ -13,7 +13,7 @@ import re
 import string
 import struct
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -23,6 +23,7 @@ _encode = msgspec.json.Encoder().encode
 LEGAL = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 _ALPHABET = string.digits + string.ascii_letters
 _DATA_URL = re.compile(r"data:([^;,]*)((?:;[^;,]*)*),(.*)", re.DOTALL)
+_STANDARD = str.maketrans("-_", "+/")  # RFC 4648's URL-safe alphabet → its first one
 _SECONDS = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h)?")
 _SECONDS_IN = {None: 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _TYPES = {
@@ -162,8 +163,8 @@ def scheme(value: Any) -> str | None:
 
 
 def data_url(value: Any, member: str) -> str | None:
-    """Of `data:image/png;base64,AAAA` (RFC 2397): "type" is image/png, "data" the base64 text (made, where the URL is not base64),
-    "text" the UTF-8 text."""
+    """Of `data:image/png;base64,AAAA` (RFC 2397): "type" is image/png, "data" the base64 text (made, where the URL is not base64;
+    in the standard alphabet, where it is in the URL-safe one), "text" the UTF-8 text."""
     match = _DATA_URL.fullmatch(value) if isinstance(value, str) else None
     if match is None:
         return None
@@ -172,16 +173,20 @@ def data_url(value: Any, member: str) -> str | None:
     if member == "text":
         return _data_text(match)
     if match[2].lower().endswith(";base64"):
-        return str(match[3])
+        return _standard(match[3])
     return base64.b64encode(_unquote(match[3])).decode()
 
 
 def _data_text(match: re.Match[str]) -> str | None:
     try:
-        data = base64.b64decode(match[3]) if match[2].lower().endswith(";base64") else _unquote(match[3])
+        data = base64.b64decode(_standard(match[3])) if match[2].lower().endswith(";base64") else _unquote(match[3])
         return data.decode()
     except ValueError:
         return None
+
+
+def _standard(text: str) -> str:
+    return text.translate(_STANDARD) if "-" in text or "_" in text else text
 
 
 def _unquote(value: str) -> bytes:
@@ -222,6 +227,14 @@ def unix(value: Any) -> int | None:
     try:
         return int(datetime.fromisoformat(re.sub(r"(\.\d{6})\d+", r"\1", value)).timestamp())
     except (ValueError, OverflowError):
+        return None
+
+
+def rfc3339(value: Any) -> str | None:
+    """Unix seconds → RFC 3339 time, UTC, to the second."""
+    try:
+        return datetime.fromtimestamp(int(value), UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if _number(value) else None
+    except (ValueError, OverflowError, OSError):
         return None
 
 

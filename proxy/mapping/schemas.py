@@ -12,15 +12,23 @@ _ONE = frozenset(("items", "additionalProperties", "not", "contains", "if", "the
 _LIST = frozenset(("anyOf", "oneOf", "allOf", "prefixItems"))
 _NAMED = frozenset(("properties", "patternProperties", "$defs", "definitions", "dependentSchemas"))
 _DEPTH = 64
+#: OpenAPI's types as protobuf's JSON names them, or numbers them.
+_TYPES = ("TYPE_UNSPECIFIED", "STRING", "NUMBER", "INTEGER", "BOOLEAN", "ARRAY", "OBJECT", "NULL")
+#: Whole numbers that protobuf's JSON writes as text.
+_COUNTS = ("minItems", "maxItems", "minLength", "maxLength", "minProperties", "maxProperties")
 
 
 class Level(msgspec.Struct, frozen=True):
-    """What a vendor's schema dialect lacks: keywords to drop and rename, members to add by type, references to resolve."""
+    """What a vendor's schema dialect lacks: keywords to drop and rename, members to add by type, references to resolve.
+
+    `openapi`: what comes is OpenAPI 3.0's dialect in protobuf's JSON, and becomes JSON Schema.
+    """
 
     drop: frozenset[str] = frozenset()
     rename: Mapping[str, str] = {}
     add: Mapping[str, Mapping[str, Any]] = {}
     inline_refs: bool = False
+    openapi: bool = False
 
 
 def lower(schema: Any, level: Level) -> Any:
@@ -43,12 +51,37 @@ def _lower(schema: Any, level: Level, definitions: Mapping[str, Any], open_refs:
         if key in level.drop or (definitions and key in ("$defs", "definitions")):
             continue
         name = level.rename.get(key, key)
-        lowered[name] = _keyword(key, value, lambda sub: _lower(sub, level, definitions, open_refs))
+        lowered[name] = _keyword(name, value, lambda sub: _lower(sub, level, definitions, open_refs))
+    if level.openapi:
+        _to_json_schema(lowered)
     kinds = lowered.get("type")
     for kind in kinds if isinstance(kinds, list) else (kinds,):
         if isinstance(kind, str):
             lowered.update(level.add.get(kind, {}))
     return lowered
+
+
+def _to_json_schema(schema: dict[str, Any]) -> None:
+    """`STRING` (or 1) → `string`; `nullable` → the type, the choices and the values with null; `"3"` → 3."""
+    kind = schema.get("type")
+    if isinstance(kind, int) and not isinstance(kind, bool) and 0 <= kind < len(_TYPES):
+        kind = _TYPES[kind]
+    if kind == _TYPES[0]:
+        del schema["type"]
+    elif isinstance(kind, str):
+        schema["type"] = kind.lower()
+    for name in _COUNTS:
+        text = schema.get(name)
+        if isinstance(text, str) and text.isascii() and text.isdigit():
+            schema[name] = int(text)
+    if schema.pop("nullable", False) is not True:
+        return
+    if isinstance(schema.get("type"), str):
+        schema["type"] = [schema["type"], "null"]
+    if isinstance(schema.get("anyOf"), list):
+        schema["anyOf"] = [*schema["anyOf"], {"type": "null"}]
+    if isinstance(schema.get("enum"), list):
+        schema["enum"] = [*schema["enum"], None]
 
 
 def _keyword(key: str, value: Any, down: Any) -> Any:

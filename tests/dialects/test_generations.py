@@ -197,7 +197,8 @@ def test_addresses(name: str, operation: str, whole: str, streamed: str) -> None
 
 def test_operations_that_a_vendor_lacks_are_not_there() -> None:
     assert set(dialect("anthropic").operations) == {"chat", "messages", "count_tokens"}
-    assert set(dialect("gemini").operations) == {"chat", "embeddings"}
+    native = {"generate_content", "stream_generate_content", "count_content_tokens", "embed_content", "batch_embed_contents"}
+    assert set(dialect("gemini").operations) == {"chat", "embeddings", *native}
 
 
 def test_the_key_and_the_version_have_their_places() -> None:
