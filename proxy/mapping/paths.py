@@ -1,14 +1,14 @@
 """RFC 9535 paths as a small tree that the compiler turns into code.
 
-Paths of plain names are read here; whatever has a bracket is parsed by `proxy.mapping.bracketed`, loaded with its library when a path
-needs it. Not taken: descendant segments (`..`) and function extensions; both raise PathFault.
+What most paths are made of is read here; all others are parsed by `proxy.mapping.bracketed`, loaded with its library when a path needs
+it: that takes as long as a fifth of a start. Not taken: descendant segments (`..`) and function extensions; both raise PathFault.
 """
 
 from __future__ import annotations
 
 import importlib
 import re
-from functools import lru_cache
+from functools import lru_cache, reduce
 from typing import Literal
 
 import msgspec
@@ -96,7 +96,24 @@ class Negation(msgspec.Struct, frozen=True):
 
 Logical = Comparison | Junction | Negation | Query
 
-_PLAIN = re.compile(r"(?:\.[A-Za-z_\u0080-\U0010FFFF][0-9A-Za-z_\u0080-\U0010FFFF]*)*")
+#: `.name`, `[*]`, `[0]`, `['name']` and `[?tests]`.
+_SEGMENT = re.compile(
+    r"""\.(?P<name>[A-Za-z_]\w*)
+      | \[ (?: (?P<all>\*) | (?P<index>0|-?[1-9]\d{0,8}) | '(?P<quoted>[ -&(-\[\]-~]*)' | \?(?P<tests>[^][()"\\]+) ) \]""",
+    re.VERBOSE | re.ASCII,
+)
+#: `@.a.b`, `!@.a` or `@.a == 'text'`.
+_TEST = re.compile(
+    r"""\ *(?: (?P<not>!)\ *@(?P<absent>(?:\.[A-Za-z_]\w*)*)
+      | @(?P<path>(?:\.[A-Za-z_]\w*)*)
+        (?: \ *(?P<operator>[=!]=|[<>]=?)\ *(?P<value>'[ -&(-\[\]-~]*'|0|-?[1-9]\d{0,8}|true|false|null) )? )\ *""",
+    re.VERBOSE | re.ASCII,
+)
+_CONSTANTS = {"true": True, "false": False, "null": None}
+
+
+class _Unusual(Exception):
+    """A path that the library is to read."""
 
 
 def singular(segments: Segments) -> bool:
@@ -107,6 +124,54 @@ def singular(segments: Segments) -> bool:
 @lru_cache(maxsize=4096)
 def parse(text: str) -> Segments:
     """Read the segments after a path's root: `.a[0].b` → names and indexes. Raises PathFault."""
-    if _PLAIN.fullmatch(text):
-        return tuple((Name(name),) for name in text.split(".")[1:])
-    return importlib.import_module("proxy.mapping.bracketed").parse(text)  # type: ignore[no-any-return]
+    try:
+        return _usual(text)
+    except _Unusual:
+        return importlib.import_module("proxy.mapping.bracketed").parse(text)  # type: ignore[no-any-return]
+
+
+def _usual(text: str) -> Segments:
+    segments: list[Segment] = []
+    at = 0
+    while at < len(text):
+        match = _SEGMENT.match(text, at)
+        if match is None:
+            raise _Unusual
+        segments.append((_selector(match),))
+        at = match.end()
+    return tuple(segments)
+
+
+def _selector(match: re.Match[str]) -> Selector:
+    if (name := match["name"] or match["quoted"]) is not None:
+        return Name(name)
+    if match["index"]:
+        return Index(int(match["index"]))
+    return Wildcard() if match["all"] else Test(_either(match["tests"]))
+
+
+def _either(text: str) -> Logical:
+    *others, found = map(_both, text.split("||"))
+    return reduce(lambda right, left: Junction("||", left, right), reversed(others), found)
+
+
+def _both(text: str) -> Logical:
+    *others, found = map(_test, text.split("&&"))
+    return reduce(lambda right, left: Junction("&&", left, right), reversed(others), found)
+
+
+def _test(text: str) -> Logical:
+    match = _TEST.fullmatch(text)
+    if match is None:
+        raise _Unusual
+    if match["not"]:
+        return Negation(_names(match["absent"]))
+    query, value = _names(match["path"]), match["value"]
+    if value is None:
+        return query
+    constant = value[1:-1] if value[0] == "'" else _CONSTANTS[value] if value in _CONSTANTS else int(value)
+    return Comparison(match["operator"], query, Constant(constant))
+
+
+def _names(text: str) -> Query:
+    return Query("@", tuple((Name(name),) for name in text.split(".")[1:]))

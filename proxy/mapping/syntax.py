@@ -92,7 +92,8 @@ _TOKEN = re.compile(
     )""",
     re.VERBOSE,
 )
-_NAME = re.compile(r"\.?[A-Za-z_\u0080-\U0010FFFF][0-9A-Za-z_\u0080-\U0010FFFF]*")
+#: Letters, `_` and all beyond ASCII (as what they are not: so large a range takes long to compile); then digits too.
+_NAME = re.compile(r"\.?[^\x00-@\[-^`{-\x7f][^\x00-/:-@\[-^`{-\x7f]*")
 _QUOTED = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"")
 _CONSTANTS = {"true": True, "false": False, "null": None}
 _COMPARISONS = ("==", "!=", "<", ">", "<=", ">=", "in")

@@ -5,7 +5,10 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from proxy.mapping import bracketed, paths
 from proxy.mapping.code import Env, Pieces, Value
 from proxy.mapping.faults import Faults
 from proxy.mapping.paths import PathFault, parse
@@ -49,3 +52,55 @@ def test_how_much_of_the_standard_is_taken():
         except PathFault as fault:
             verdicts[fault.code] += 1
     assert verdicts == {"taken": 363, "path": 247, "path-unsupported": 93}
+
+
+PIECES = [
+    ".a",
+    ".b1",
+    "._",
+    "..",
+    ".",
+    "[*]",
+    "[0]",
+    "[-1]",
+    "[-0]",
+    "[01]",
+    "[1:2]",
+    "['a']",
+    "['a b\\'']",
+    "['ä']",
+    "[''] ",
+    "[?",
+    "]",
+    "@",
+    "@.a",
+    "$.a",
+]
+PIECES += [
+    "!@.a",
+    "! @",
+    "@.a == 'x'",
+    "@.a!='é'",
+    "@['a']",
+    "@.a <= -1",
+    "@ > 1.5",
+    "@.a == null",
+    "@.a == @.b",
+    "true",
+    " && ",
+    "||",
+    "(",
+    ")",
+    " ",
+    "\n",
+    "'x'",
+]
+
+
+@given(st.lists(st.sampled_from(PIECES), min_size=1, max_size=8).map("".join) | st.sampled_from([case["selector"][1:] for case in CASES]))
+def test_what_is_read_without_the_library_is_what_the_library_reads(path):
+    try:
+        found = paths._usual(path)
+    except paths._Unusual:
+        return
+    assert found == bracketed.parse(path)
