@@ -1,4 +1,4 @@
-"""Counters and histograms, and their text for Prometheus. Nothing else knows prometheus-client.
+"""Counters and histograms, and their text for Prometheus. (What prometheus-client writes of it: `proxy.exposition`.)
 
 Names and attributes are OpenTelemetry's for generative AI in their Prometheus spelling
 (github.com/open-telemetry/semantic-conventions-genai), with longer buckets added for models that reason for minutes; what has no standard
@@ -9,18 +9,20 @@ of a scrape is made in slices that let the event loop go on in between.
 from __future__ import annotations
 
 import asyncio
-import platform
+import importlib
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Literal, Protocol
-
-from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4, CollectorRegistry, Gauge, GCCollector, Info, ProcessCollector, generate_latest
-from prometheus_client.utils import floatToGoString
+from functools import cache, cached_property
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from proxy.config.policy import REASONS
 from proxy.record import Failed, Record, Usage
 
-CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
+if TYPE_CHECKING:
+    from proxy.exposition import Exposition
+
+#: The classic text format.
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 #: The label of everything the configuration does not name.
 OTHER = "_other"
@@ -36,8 +38,6 @@ _OVERHEAD = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0
 
 #: Values of labels, and a figure.
 Reading = tuple[tuple[str, ...], float]
-
-_number: Callable[[float], str] = floatToGoString
 
 #: UpstreamError's kinds.
 _KINDS = frozenset(("connect", "tls", "timeout", "protocol", "truncated", "status", "invalid", "stream"))
@@ -71,7 +71,6 @@ class _Histograms:
         self._head = f"# HELP {name} {text}\n# TYPE {name} histogram\n"
         self._name = name
         self._bounds = bounds
-        self._ends = [f',le="{_number(bound)}"}} ' for bound in (*bounds, float("inf"))]
         self._members: dict[str, Histogram] = {}
 
     def bind(self, labels: str) -> Histogram:
@@ -84,16 +83,18 @@ class _Histograms:
     def lines(self) -> Iterator[list[str]]:
         """The lines of each histogram that has a value, as one list, so that they belong to one moment."""
         yield [self._head]
+        number = load_exposition().number
+        ends = [f',le="{number(bound)}"}} ' for bound in (*self._bounds, float("inf"))]
         for labels, histogram in list(self._members.items()):
             if not any(histogram.counts):
                 continue
             lines = []
             count = 0
-            for end, more in zip(self._ends, histogram.counts, strict=True):
+            for end, more in zip(ends, histogram.counts, strict=True):
                 count += more
                 lines.append(f"{self._name}_bucket{{{labels}{end}{count}\n")
             lines.append(f"{self._name}_count{{{labels}}} {count}\n")
-            lines.append(f"{self._name}_sum{{{labels}}} {_number(histogram.total)}\n")
+            lines.append(f"{self._name}_sum{{{labels}}} {number(histogram.total)}\n")
             yield lines
 
 
@@ -265,15 +266,17 @@ class Metrics:
             "samewire_maybe_processed_retries_total", "Requests asked of another although this provider may have worked on them."
         )
         self._tables: list[_Table] = []
-        self._registry = CollectorRegistry()
-        ProcessCollector(registry=self._registry)
-        GCCollector(registry=self._registry)
+        self._version = version
+        self._gauges: dict[str, tuple[str, Callable[[], float]]] = {}
         self.watch("samewire_requests_in_flight", "Requests being served.", lambda: self.in_flight)
-        Info("samewire_build", "What runs here.", registry=self._registry).info({"version": version, "python": platform.python_version()})
 
     def watch(self, name: str, text: str, read: Callable[[], float]) -> None:
-        """A gauge read at each scrape."""
-        Gauge(name, text, registry=self._registry).set_function(read)
+        """A gauge read at each scrape. All are named before the first."""
+        self._gauges[name] = (text, read)
+
+    @cached_property
+    def _exposition(self) -> Exposition:
+        return load_exposition().Exposition(self._version, self._gauges)  # type: ignore[no-any-return]  # a module's attribute
 
     def table(
         self, name: str, kind: Literal["gauge", "counter"], text: str, names: tuple[str, ...], read: Callable[[], Iterable[Reading]]
@@ -301,7 +304,7 @@ class Metrics:
 
     def slices(self) -> Iterator[bytes]:
         """The text in pieces of some SLICE lines; counting may go on between them."""
-        yield generate_latest(self._registry)
+        yield self._exposition.text()
         lines: list[str] = []
         metrics: tuple[_Metric, ...] = (
             self.duration,
@@ -328,6 +331,12 @@ class Metrics:
     def known(self, model: str) -> str:
         """The name of a model as a label."""
         return model if model in self.models else OTHER
+
+
+@cache
+def load_exposition() -> Any:
+    """The module that knows prometheus-client."""
+    return importlib.import_module("proxy.exposition")
 
 
 def _error_type(record: Record) -> str:

@@ -25,6 +25,7 @@ from proxy.config import load
 from proxy.config.model import Config, Server
 from proxy.demo import start_demos
 from proxy.log import messages_to_stderr
+from proxy.metrics import load_exposition
 from proxy.workers import Inheritance, Supervisor, work, worker_count
 
 #: Allocations before the collector looks: an exchange makes no cycles, so there is little to find.
@@ -105,7 +106,12 @@ async def _serve(config: Config, arguments: argparse.Namespace) -> int:
 async def _compile(config: Config) -> None:
     """So that the first request of each kind need not wait for it."""
     with gently():
-        await asyncio.to_thread(config.compile)
+        await asyncio.to_thread(_prepare, config)
+
+
+def _prepare(config: Config) -> None:
+    config.compile()
+    load_exposition()
 
 
 async def _supervise(config: Config, arguments: argparse.Namespace) -> int:
@@ -125,7 +131,7 @@ async def _supervise(config: Config, arguments: argparse.Namespace) -> int:
             with asyncio.Runner(loop_factory=_loop_factory(config.server)) as runner:
                 return runner.run(work(config, inheritance, channel, load_again))
 
-        config.compile()  # once for all workers
+        _prepare(config)  # once for all workers
         supervisor = Supervisor(config.with_demos(demos.ports), load, run)
         try:
             await supervisor.start()
