@@ -79,6 +79,7 @@ class StreamMapping:
     `step_in_full` takes an event as decoded JSON, `step` what `decoder` makes of it; without a decoder they are one.
     `repeats`: the same event again has no other effect than the first time (nothing is written or counted).
     `errors`: set where the events are OpenAI chunks once the rules have rewritten them; it reads those that report a failure.
+    `chunks`: in passthrough, the same with rules that put the chunks through a writer.
     """
 
     decode: str
@@ -90,12 +91,13 @@ class StreamMapping:
     eof_after_finish: bool
     repeats: bool
     errors: ErrorMapping | None
+    chunks: Callable[[], StreamMapping] | None = None
 
     def open(self, context: Context, writer: Writer | None = None) -> Stream:
         """Begin a stream. In passthrough no writer is needed, and a ChunkWriter would have nothing to do."""
         if writer is None or (self.passthrough and isinstance(writer, ChunkWriter)):
             return Stream(self, context, Tally())
-        return Stream(self, context, writer)
+        return Stream(self if self.chunks is None else self.chunks(), context, writer)
 
     @property
     def joint(self) -> bytes:
@@ -111,7 +113,7 @@ class StreamMapping:
 class Stream:
     """The state of one stream. `ended`: the upstream has proven that it is whole."""
 
-    __slots__ = ("context", "decoder", "ended", "feeds", "hidden", "joint", "mapping", "memory", "ordinals", "splitters", "writer")
+    __slots__ = ("context", "decoder", "ended", "hidden", "joint", "mapping", "memory", "ordinals", "splitters", "writer")
 
     def __init__(self, mapping: StreamMapping, context: Context, writer: Writer) -> None:
         self.mapping = mapping
@@ -122,9 +124,7 @@ class Stream:
         self.memory: dict[str, Any] = {}
         self.ordinals: defaultdict[str, Numbers] = defaultdict(Numbers)
         self.splitters = Splitters()
-        # OpenAI's own chunks are for a writer of another dialect, whose rules only watch them.
-        self.feeds = mapping.passthrough and not isinstance(writer, Tally)
-        self.decoder = None if self.feeds else mapping.decoder
+        self.decoder = mapping.decoder
         self.joint = mapping.joint
 
     @property
@@ -211,7 +211,7 @@ class Stream:
         errors = self.mapping.errors
         if errors is not None and (document.get("error") or errors.failed(document, self.context)):
             raise StreamFault(errors.read(document, self.context) or document.get("error"))
-        if not isinstance(self.writer, Tally) and (self.feeds or errors is not None):
+        if errors is not None and not isinstance(self.writer, Tally):
             write_chunk(self.writer, document)
 
     def complete(self) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from functools import cache, partial
 from typing import Any
 
 from msgspec.structs import replace
@@ -17,6 +18,11 @@ from proxy.mapping.stream import ReadInFull, Step, StreamFault, StreamMapping
 from proxy.mapping.typed import decoder
 
 RULE_KEYS = frozenset(("when", "each", "as", "set", "head", "emit", "usage", "finish", "error"))
+#: OpenAI's chunks as rules: of use where they do not go on as they came.
+CHUNKS: list[dict[str, Any]] = [
+    {"head": {name: f".{name}" for name in ("id", "model", "created", "service_tier", "system_fingerprint")}},
+    {"each": ".choices", "emit": {"index": ".index // 0", "delta": ".delta", "logprobs": ".logprobs"}},
+]
 PARAMETERS = "document, kind, stream, writer, context"
 
 
@@ -31,6 +37,7 @@ def compile_stream(spec: dict[str, Any], path: SpecPath, pieces: Pieces, errors:
     terminal = spec.get("terminal", {})
     data = terminal.get("data")
     passthrough = not rewrites and not emits(spec.get("events") or {})
+    chunks = partial(compile_stream, {**spec, "events": _fed(spec.get("events") or {})}, path, pieces, errors)
     return StreamMapping(
         decode=spec.get("decode", "sse"),
         passthrough=passthrough,
@@ -41,7 +48,16 @@ def compile_stream(spec: dict[str, Any], path: SpecPath, pieces: Pieces, errors:
         eof_after_finish=terminal.get("eof") == "after_finish",
         repeats=passthrough and not rules.remembers,
         errors=errors if rewrites else None,
+        chunks=cache(chunks) if passthrough else None,
     )
+
+
+def _fed(events: dict[Any, Any]) -> dict[Any, Any]:
+    """Rules that watch OpenAI's chunks, with what puts the chunks through a writer: behind those that may fail the stream."""
+    watching = events.get("*", [])
+    rules = watching if isinstance(watching, list) else [watching]
+    failing = [rule for rule in rules if "error" in rule]
+    return {**events, "*": [*failing, *CHUNKS, *(rule for rule in rules if "error" not in rule)]}
 
 
 def trace_stream(spec: dict[str, Any], path: SpecPath, pieces: Pieces) -> Step:

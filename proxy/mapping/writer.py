@@ -184,8 +184,10 @@ class SectionWriter(Tokens):
             self.section(choice, "image", {"image": image})
         if audio := delta.get("audio"):
             self.sound(choice, audio)
-        if choice.section is not None and (more := delta.keys() - _PIECES):
-            choice.section.facts.setdefault("extra", {}).update((name, delta[name]) for name in more)
+        if choice.section is not None and (
+            more := {name: value for name, value in delta.items() if value is not None and name not in _PIECES}
+        ):
+            choice.section.facts.setdefault("extra", {}).update(more)
 
     def annotate(self, choice: ChoiceState, annotation: Facts) -> None:
         """What the text that is open rests on; the stream knows all of them."""
@@ -372,4 +374,4 @@ class SectionWriter(Tokens):
 
 
 #: What nearly all deltas are made of.
-_PLAIN = frozenset(("content", "reasoning_content", "reasoning_details", "tool_calls"))
+_PLAIN = frozenset(("role", "content", "reasoning_content", "reasoning_details", "tool_calls"))

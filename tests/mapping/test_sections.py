@@ -14,8 +14,11 @@ from proxy.codecs import SseDecoder
 from proxy.codecs.framing import FRAMINGS
 from proxy.mapping.code import Pieces
 from proxy.mapping.context import Context
+from proxy.mapping.failures import ErrorMapping
 from proxy.mapping.faults import Faults
 from proxy.mapping.sections import SectionsMapping, compile_sections
+from proxy.mapping.stream import StreamFault
+from proxy.mapping.streams import compile_stream
 from proxy.mapping.writer import SectionWriter
 
 SECTION = """
@@ -267,3 +270,38 @@ def test_every_stream_keeps_the_grammar(deltas: list[tuple[dict[str, Any], bool]
     assert open_section is None
     assert said == expected
     assert len(seen[-1].get("items", [])) == count
+
+
+def test_openais_chunks_are_put_through_the_writer() -> None:
+    """A stream that passes by for a chat's client is written anew for others, usage and finish with it."""
+    faults = Faults()
+    rules = {
+        "terminal": {"data": "[DONE]"},
+        "events": {
+            "*": [
+                {"error": {"$if": ".error", "$then": {"message": ".error.message"}}},
+                {"usage": ".usage"},
+                {"each": ".choices", "finish": {"index": ".index // 0", "reason": ".finish_reason"}},
+            ]
+        },
+    }
+    mapping = compile_stream(rules, ("stream",), Pieces(faults), ErrorMapping(None, lambda *_: False, lambda *_: {}))
+    faults.raise_if_any()
+    writer = opened()
+    stream = mapping.open(Context(model="m"), writer)
+    head = {"id": "x", "model": "theirs too"}
+    for chunk in (
+        {**head, "choices": [{"index": 0, "delta": {"role": "assistant", "content": "", "refusal": None}, "finish_reason": None}]},
+        {**head, "choices": [{"index": 0, "delta": {"content": "a", "odd": None}}]},
+        {**head, "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]},
+        {**head, "choices": [], "usage": {"prompt_tokens": 2}},
+    ):
+        stream.read([("", json.dumps(chunk).encode())])
+    stream.read([("", b"[DONE]")])
+    assert stream.ended
+    stream.end()
+    seen = events(writer.take())
+    assert [event["type"] for event in seen] == ["begin", "open", "piece", "close", "end"]
+    assert (seen[0]["model"], seen[-1]["finish"], seen[-1]["usage"]) == ("theirs too", "stop", {"prompt_tokens": 2})
+    with pytest.raises(StreamFault):
+        mapping.open(Context(model="m"), opened()).read([("", b'{"error":{"message":"no"},"choices":[{"delta":{"content":"a"}}]}')])
