@@ -8,6 +8,7 @@ from time import monotonic
 
 from aiohttp import hdrs
 
+from proxy.app.keys import without_keys
 from proxy.app.pages import Page, Readiness
 from proxy.app.realtime import RealtimeAttempt
 from proxy.app.serving import Serving
@@ -55,7 +56,9 @@ class Gateway:
                 answer.whole(200, headers, body)
             else:
                 self._enter(serving, exchange)
-                await exchange.run(place.serves, place.name, place.query, RealtimeAttempt if place.serves.body == "websocket" else Attempt)
+                await exchange.run(
+                    place.serves, place.name, without_keys(place.query), RealtimeAttempt if place.serves.body == "websocket" else Attempt
+                )
             if not answer.flushed:
                 await answer.flush()
         except ExchangeError as error:
@@ -79,11 +82,11 @@ class Gateway:
         record.operation = serves.name
         if isinstance(serves, Page):
             if serves.guarded:
-                record.key = serving.keys.check(request)
+                record.key = serving.keys.check(request, place.query)
             return place
         if request.method == hdrs.METH_HEAD:
             raise ClientError("HEAD is served for pages only.", status=405, code="method_not_allowed", headers={"allow": serves.method})
-        record.key = serving.keys.check(request)
+        record.key = serving.keys.check(request, place.query)
         return place
 
     def _tell_methods(self, serving: Serving, exchange: Exchange) -> None:

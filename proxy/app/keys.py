@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator
 from hmac import compare_digest
+from urllib.parse import parse_qsl, unquote_plus
 
 from aiohttp import hdrs
 from multidict import CIMultiDictProxy, istr
@@ -17,24 +18,36 @@ from proxy.exchange.client import ClientRequest
 
 _X_API_KEY = istr("x-api-key")
 _API_KEY = istr("api-key")
+_X_GOOG_API_KEY = istr("x-goog-api-key")
+#: Where a key stands in a URL, for clients that know no better.
+_QUERY = ("key", "api-key")
 #: A browser cannot set headers on a WebSocket; OpenAI's SDK puts the key into a subprotocol's name.
 PROTOCOL_PREFIX = "openai-insecure-api-key."
 
 
-def presented_keys(headers: CIMultiDictProxy[str]) -> Iterator[str]:
-    """The keys a client shows: `Authorization: Bearer`, `x-api-key`, `api-key`, a WebSocket subprotocol."""
+def presented_keys(headers: CIMultiDictProxy[str], query: str = "") -> Iterator[str]:
+    """The keys a client shows: `Authorization: Bearer`, `x-api-key`, `api-key`, `x-goog-api-key`, a WebSocket subprotocol, `?key=`."""
     authorization = headers.get(hdrs.AUTHORIZATION)
     if authorization is not None:
         scheme, _, key = authorization.partition(" ")
         if scheme.lower() == "bearer" and (key := key.strip()):
             yield key
-    for name in (_X_API_KEY, _API_KEY):
+    for name in (_X_API_KEY, _API_KEY, _X_GOOG_API_KEY):
         given = headers.get(name)
         if given is not None and (given := given.strip()):
             yield given
     for protocol in headers.get(hdrs.SEC_WEBSOCKET_PROTOCOL, "").split(","):
         if protocol.strip().startswith(PROTOCOL_PREFIX):
             yield protocol.strip()[len(PROTOCOL_PREFIX) :]
+    if query:
+        yield from (value for name, value in parse_qsl(query) if name in _QUERY)
+
+
+def without_keys(query: str) -> str:
+    """A query as it may go up."""
+    if not query:
+        return query
+    return "&".join(part for part in query.split("&") if unquote_plus(part.partition("=")[0]) not in _QUERY)
 
 
 def digest(key: str) -> bytes:
@@ -53,8 +66,8 @@ class Keys:
         self._digests = frozenset(key.sha256 for key in keys)
         self._cors = cors or Cors(())
 
-    def check(self, request: ClientRequest) -> str:
-        """The first eight hex digits of the key's digest, "" without a key. Raises ClientError 401 or 403.
+    def check(self, request: ClientRequest, query: str = "") -> str:
+        """The first eight hex digits of the key's digest, "" without a key. `query`: the URL's. Raises ClientError 401 or 403.
 
         A digest looked up in a table tells an attacker's clock nothing of a key.
         """
@@ -64,7 +77,7 @@ class Keys:
             if keys is self and compare_digest(_bytes(authorization), known):
                 return shown
         first = b""
-        for key in presented_keys(request.headers):
+        for key in presented_keys(request.headers, query):
             given = digest(key)
             if given in self._digests:
                 if authorization is not None:

@@ -6,7 +6,7 @@ import pytest
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from proxy.app.cors import Cors
-from proxy.app.keys import is_local, presented_keys
+from proxy.app.keys import is_local, presented_keys, without_keys
 
 
 def headers(**given: str) -> CIMultiDictProxy[str]:
@@ -18,6 +18,7 @@ PRESENTED: list[tuple[dict[str, str], list[str]]] = [
     ({"authorization": "bearer  sk-1 "}, ["sk-1"]),
     ({"x_api_key": "sk-2"}, ["sk-2"]),
     ({"api_key": "sk-3"}, ["sk-3"]),
+    ({"x_goog_api_key": "sk-5"}, ["sk-5"]),
     ({"Authorization": "Bearer sk-1", "x_api_key": "sk-2", "api_key": " sk-3"}, ["sk-1", "sk-2", "sk-3"]),
     ({"Authorization": "Basic abc", "x_api_key": "sk-2"}, ["sk-2"]),
     ({"Authorization": "Bearer "}, []),
@@ -29,6 +30,24 @@ PRESENTED: list[tuple[dict[str, str], list[str]]] = [
 @pytest.mark.parametrize(("given", "keys"), PRESENTED)
 def test_presented(given: dict[str, str], keys: list[str]) -> None:
     assert list(presented_keys(headers(**given))) == keys
+
+
+QUERIES = [
+    ("key=sk-1", ["sk-1"], ""),
+    ("alt=sse&key=sk-1&x=y", ["sk-1"], "alt=sse&x=y"),
+    ("api-key=sk-1&api-version=1", ["sk-1"], "api-version=1"),
+    ("%6Bey=s%6B-1", ["sk-1"], ""),
+    ("limit=2&after=a%26b", [], "limit=2&after=a%26b"),
+    ("keys=1&monkey=2", [], "keys=1&monkey=2"),
+    ("key", [], ""),
+    ("", [], ""),
+]
+
+
+@pytest.mark.parametrize(("query", "keys", "rest"), QUERIES)
+def test_keys_in_a_query_are_read_and_go_no_further(query: str, keys: list[str], rest: str) -> None:
+    assert list(presented_keys(headers(), query)) == keys
+    assert without_keys(query) == rest
 
 
 PEERS = [
