@@ -1,6 +1,7 @@
-"""Choose the recorded requests kept in `requests.jsonl` from a full collection: `python -m tests.clientdialects.responses.select COLLECTION`.
+"""Choose the recorded requests kept in `requests.jsonl` from a full collection.
 
-Greedy cover: whatever request shows most members, types and roles that no chosen one shows yet, for its size.
+`python -m tests.clientdialects.responses.select COLLECTION`. Greedy cover:
+whatever request shows most members, types and roles that no chosen one shows yet, for its size.
 """
 
 from __future__ import annotations
@@ -26,9 +27,10 @@ def shape(value: Any, place: str = "") -> Iterator[str]:
     elif isinstance(value, dict):
         kind = value.get("type")
         for name, item in value.items():
-            yield f"{place}<{kind}>.{name}={item}" if name in WORDS and isinstance(item, str) else f"{place}<{kind}>.{name}:{type(item).__name__}"
+            here = f"{place}<{kind}>.{name}"
+            yield f"{here}={item}" if name in WORDS and isinstance(item, str) else f"{here}:{type(item).__name__}"
             if name not in FREE:
-                yield from shape(item, f"{place}<{kind}>.{name}")
+                yield from shape(item, here)
 
 
 def select(root: Path) -> list[dict[str, Any]]:
