@@ -109,7 +109,7 @@ class Operators(Templates):
 
         before = len(self.lines)
         self.branch(header, build)
-        if found[0].nothing and len(self.lines) == before + 2:  # an assignment of nothing, and no more
+        if header == "else" and found[0].nothing and len(self.lines) == before + 2:  # an assignment of nothing, and nothing behind it
             del self.lines[before:]
         return found[0]
 
