@@ -65,7 +65,7 @@ def _tools(body: dict[str, Any]) -> Iterator[Tool]:
 def read(body: dict[str, Any]) -> Request:
     """Everything the body says that a chat can say."""
     request, called = Request(), dict[str, str]()
-    if isinstance(body.get("instructions"), str):
+    if body.get("instructions"):
         request.system.append(body["instructions"])
     items = [{"role": "user", "content": body["input"]}] if isinstance(body["input"], str) else body["input"]
     for item in items:

@@ -38,6 +38,7 @@ def _blocks(role: str, content: Any, called: dict[str, str]) -> Iterator[Item]:
                 given = block.get("content") or ""
                 text = given if isinstance(given, str) else "".join(part.get("text") or "" for part in given)
                 yield "result", called[block["tool_use_id"]], value(text)
+                yield from (item for item in ([] if isinstance(given, str) else _blocks(role, given, called)) if item[0] == "media")
 
 
 def read(body: dict[str, Any]) -> Request:

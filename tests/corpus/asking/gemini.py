@@ -45,6 +45,7 @@ def _parts(role: str, parts: list[dict[str, Any]]) -> Iterator[Item]:
             given = part["functionResponse"]["response"]
             text = next(iter(given.values())) if len(given) == 1 and given.keys() <= {"result", "output", "content"} else None
             yield "result", part["functionResponse"]["name"], value(text) if isinstance(text, str) else given
+            yield from _parts(role, part["functionResponse"].get("parts") or [])
 
 
 def read(body: dict[str, Any]) -> Request:
