@@ -24,6 +24,8 @@ def _parts(role: str, content: Any) -> Iterator[Item]:
                 yield role, part["refusal"]
             case "image_url":
                 yield "media", part["image_url"] if isinstance(part["image_url"], str) else part["image_url"]["url"]
+            case "video_url":
+                yield "media", part["video_url"]["url"]
             case "file":
                 yield "media", part["file"].get("file_data") or part["file"]["file_id"]
             case "input_audio":
