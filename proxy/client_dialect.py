@@ -55,18 +55,20 @@ class Voice:
             return error.envelope()
         return self.body(failure(error), Context(model="", status=self.status(error)))
 
+    def silence(self, framing: Framing) -> bytes:
+        """What keeps a connection alive and is no event: it may stand before the first."""
+        return self.heartbeat if isinstance(self.heartbeat, bytes) else SILENCE[framing.name]
+
     def sign_of_life(self, framing: Framing, context: Context) -> bytes:
         """What keeps a stream alive that has begun."""
-        if self.heartbeat is None:
-            return SILENCE[framing.name]
-        if isinstance(self.heartbeat, bytes):
-            return self.heartbeat
+        if self.heartbeat is None or isinstance(self.heartbeat, bytes):
+            return self.silence(framing)
         event = self.heartbeat({}, context)
         return framing.event(_encode(event), str(event.get("type", "")) if self.event else "")
 
 
-#: What keeps a connection alive and is no event, by framing. An SSE comment ends with one line end: an empty line would hand some clients
-#: an event without data.
+#: What keeps a connection alive and is no event, by framing, where the dialect has no bytes of its own for it. An SSE comment ends with
+#: one line end: an empty line would hand some clients an event without data.
 SILENCE: Mapping[str, bytes] = {"sse": b": keep-alive\n", "ndjson": b"\n", "array": b"\n"}
 #: OpenAI's.
 PLAIN = Voice()

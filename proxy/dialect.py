@@ -34,8 +34,8 @@ from proxy.mapping.tracing import Step, traced
 
 _PLACE = re.compile(r"\{(\w+)\}")
 _LEGAL = re.compile(r"[A-Za-z0-9._:~@/+ -]+")
-#: How a text in JSON begins that keeps what one vendor's model said for it in another's place.
-FOREIGN = b'"samewire.'
+#: How a text in JSON begins that keeps what one vendor's model said for it in another's place: `samewire.`, or that in base64.
+FOREIGN = re.compile(rb'"(?:samewire\.|c2FtZXdpcmUu)')
 
 #: Traits of models: which models a row is for, and what it says of them.
 Rows = tuple[tuple[Callable[[str], Any], Mapping[str, Any]], ...]

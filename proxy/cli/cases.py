@@ -118,7 +118,7 @@ class Case:
         text = self._expected_bytes("request.json")
         body: dict[str, Any] = {**_decode(text), "model": context.model}
         operation = self.operation
-        if operation.foreign is not None and FOREIGN in text:
+        if operation.foreign is not None and FOREIGN.search(text):
             body, _ = operation.foreign(body, context)
         if operation.request is not None:
             return operation.request(body, context)

@@ -14,7 +14,7 @@ from http import HTTPStatus
 
 import msgspec
 
-from proxy.client_dialect import PLAIN, SILENCE, failure
+from proxy.client_dialect import PLAIN, failure
 from proxy.codecs.framing import FRAMINGS
 from proxy.errors import ClientGone, ExchangeError
 from proxy.exchange.client import ClientRequest, Connection
@@ -147,11 +147,11 @@ class Answer:
         """Writes a sign of life, whatever has come so far of a stream of events."""
         if not self.started:
             self.events = True
-            self.begin(200, self.framing.headers, SILENCE[self.framing.name])
+            self.begin(200, self.framing.headers, self.voice.silence(self.framing))
         elif self.eventful:
             self.write(self.voice.sign_of_life(self.framing, context))
         else:
-            self.write(SILENCE[self.framing.name])
+            self.write(self.voice.silence(self.framing))
 
     def write(self, piece: bytes) -> None:
         """Writes one piece of a stream."""

@@ -171,7 +171,7 @@ class JsonRequest:
     def _passed(self, target: TargetCall, context: Context) -> Body:
         """The client's bytes, with nothing replaced but what the route and the dialect set, and without what is another vendor's."""
         foreign = target.operation.foreign
-        if foreign is not None and FOREIGN in self._body:
+        if foreign is not None and FOREIGN.search(self._body):
             document, _ = foreign(self._edited(target, context), context)
             if target.operation.members is not None:
                 document |= target.operation.members(document, context)
