@@ -75,6 +75,12 @@ class SseDecoder:
 
     def _named(self, data: bytes) -> list[Event] | None:
         """The events of a read in which each is a line `event: …` and a line `data: …`; else None."""
+        head = data[: data.find(_LF) + 1] + b"data: "
+        if data.startswith(head):
+            lines = data[len(head) : -2].split(b"\n\n" + head)
+            if _LF not in b"".join(lines):  # all of one name, as they come in a row
+                text = self._name(head[7:-7])
+                return [(text, line) for line in lines]
         names = self._names
         events = []
         for block in data[7:-2].split(b"\n\nevent: "):

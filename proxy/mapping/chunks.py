@@ -25,6 +25,11 @@ def new_id() -> str:
     return f"{_random.getrandbits(96):024x}"
 
 
+def more_arguments(index: Any, text: Any) -> dict[str, Any]:
+    """The delta that has but a piece of a tool call's arguments."""
+    return {"tool_calls": [{"index": index, "function": {"arguments": text}}]}
+
+
 class Choice:
     """One choice under way."""
 
@@ -63,18 +68,22 @@ class Calls:
         self.argued.append(False)
         return self.last, True
 
+    def more(self, index: Any) -> bool:
+        """Whether a known call has this index and ours is the same, as nearly always: then it gets arguments now."""
+        if type(index) is not int or self.places.get(index) != index:
+            return False
+        self.last = index
+        self.argued[index] = True
+        return True
+
     def goes_on(self, piece: dict[str, Any]) -> bool:
-        """Whether a piece is more arguments of a known call and nothing else, under an index that is ours, too: nearly all are."""
+        """Whether a piece is more arguments of a known call and nothing else."""
         try:
             index, function = piece["index"], piece["function"]
             more = len(piece) == 2 and len(function) == 1 and function["arguments"]
         except (LookupError, TypeError):
             return False
-        if not more or type(index) is not int or self.places.get(index) != index:
-            return False
-        self.last = index
-        self.argued[index] = True
-        return True
+        return bool(more) and self.more(index)
 
 
 class Tokens:
@@ -187,6 +196,15 @@ class ChunkWriter(Tokens):
             self.write()
             self.out.append(choice.prefix + encode(delta) + b',"logprobs":' + encode(logprobs) + b',"finish_reason":null' + self.tail())
 
+    def arguments(self, index: Any, text: Any) -> None:
+        """More arguments of a tool call of the only choice: what `emit` does, and quicker, as this is most of what calls are made of."""
+        delta = more_arguments(index, text)
+        choice = self.choices.get(0)
+        if text and choice is not None and choice is self.writing and choice.calls is not None and choice.calls.more(index):
+            self.deltas.append(delta)
+        else:
+            self.emit(delta)
+
     def finish(self, reason: str | None, index: int | None = None) -> None:
         """The finish reason of a choice, kept for the end. Without a reason the choice is only known to exist."""
         choice = self.choices.get(index or 0) or self.open(index or 0)
@@ -276,7 +294,7 @@ class ChunkWriter(Tokens):
         for choice in self.choices.values():
             for place, argued in enumerate(choice.calls.argued if choice.calls else ()):
                 if not argued and choice.finish != "length":
-                    delta = encode({"tool_calls": [{"index": place, "function": {"arguments": "{}"}}]})
+                    delta = encode(more_arguments(place, "{}"))
                     self.out.append(choice.prefix + delta + b',"logprobs":null,"finish_reason":null' + self.tail())
             reason = "tool_calls" if choice.calls and choice.finish == "stop" else choice.finish
             self.out.append(choice.prefix + b'{},"logprobs":null,"finish_reason":' + encode(reason) + self.tail())

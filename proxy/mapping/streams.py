@@ -10,6 +10,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from proxy.errors import SpecPath
+from proxy.mapping.chunks import more_arguments
 from proxy.mapping.code import Env, Node, Pieces, Value, names
 from proxy.mapping.failures import ErrorMapping
 from proxy.mapping.operators import case_test, mentions
@@ -244,15 +245,26 @@ class StreamRules(Rewrites):
         if not isinstance(spec, dict) or not spec.keys() <= {"index", "delta", "logprobs"} or "delta" not in spec:
             self.faults.add(path, "operator-keys", "emit takes delta, and beside it index and logprobs")
             return
+        if len(spec) == 1:
+            self.choose(spec["delta"], (*path, "delta"), env, self.emit_alone)
+            return
         delta = self.template(spec["delta"], (*path, "delta"), env)
-        arguments = [delta.code, self.template(spec.get("index"), (*path, "index"), env).code]
-        if "logprobs" in spec:
-            arguments.append(self.template(spec["logprobs"], (*path, "logprobs"), env).code)
-        call = f"writer.emit({', '.join(arguments)})"
-        if delta.absent:
-            with self.block(f"if {delta.code} is not None"):
-                self.line(call)
-        else:
+        arguments = [self.template(spec.get(name), (*path, name), env).code for name in ("index", "logprobs")]
+        self.where(delta, f"writer.emit({', '.join([delta.code, *arguments])})")
+
+    def emit_alone(self, spec: Any, path: SpecPath, env: Env) -> None:
+        """A delta of the only choice."""
+        match spec:
+            case {"tool_calls": [{"index": index, "function": {"arguments": text}}]} if spec == more_arguments(index, text):
+                number, piece = (self.template(part, path, env) for part in (index, text))
+                self.where(piece, f"writer.arguments({number.code}, {piece.code})")
+            case _:
+                delta = self.template(spec, path, env)
+                self.where(delta, f"writer.emit({delta.code})")
+
+    def where(self, value: Value, call: str) -> None:
+        """A call that is made where there is the value."""
+        with self.block(f"if {value.code} is not None") if value.absent else nullcontext():
             self.line(call)
 
     def finish(self, spec: Any, path: SpecPath, env: Env) -> None:
