@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cache, partial
 from typing import Any
 
@@ -13,6 +13,7 @@ from proxy.errors import SpecPath
 from proxy.mapping.chunks import more_arguments
 from proxy.mapping.code import Env, Node, Pieces, Value, names
 from proxy.mapping.failures import ErrorMapping
+from proxy.mapping.needs import needed
 from proxy.mapping.operators import case_test, mentions
 from proxy.mapping.rewrites import Rewrites
 from proxy.mapping.stream import ReadInFull, Step, StreamFault, StreamMapping
@@ -166,8 +167,7 @@ class StreamRules(Rewrites):
             with self.block(f"if {value.code} is not None"):
                 self.line(f"memory[{name!r}] = {value.code}")
         if "head" in rule:
-            with self.block("if not writer.choices"):  # once something has been written, its head stands
-                self.line(f"writer.head({self.template(rule['head'], (*path, 'head'), env).code})")
+            self.head(rule["head"], (*path, "head"), env)
         if isinstance(rule.get("emit"), list):
             for position, piece in enumerate(rule["emit"]):
                 self.choose(piece, (*path, "emit", position), env, self.emit)
@@ -180,6 +180,24 @@ class StreamRules(Rewrites):
         self.acted = self.acted or not rule.keys().isdisjoint(("set", "emit", "usage", "finish"))
         if "error" in rule:
             self.choose(rule["error"], (*path, "error"), env, self.fail)
+
+    def head(self, spec: Any, path: SpecPath, env: Env) -> None:
+        """Once something has been written, its head stands; few events come before, and they are read in full."""
+        with self.block("if not writer.choices"):
+            if self.acted:
+                self.line(f"writer.head({self.template(spec, path, env).code})")
+            elif self.typed:
+                self.line("raise ReadInFull")
+            else:
+                with self.in_full(env) as whole:
+                    self.line(f"writer.head({self.template(spec, path, whole).code})")
+
+    @contextmanager
+    def in_full(self, env: Env) -> Iterator[Env]:
+        """What is read here is read of events that are decoded in full, and need not be in the typed ones."""
+        known, self.known = self.known, [{}]
+        yield replace(env, item=replace(env.item, node=None), root=replace(env.root, node=None))
+        self.known = known
 
     @contextmanager
     def choice(self, header: str) -> Iterator[None]:
@@ -245,12 +263,21 @@ class StreamRules(Rewrites):
         if not isinstance(spec, dict) or not spec.keys() <= {"index", "delta", "logprobs"} or "delta" not in spec:
             self.faults.add(path, "operator-keys", "emit takes delta, and beside it index and logprobs")
             return
-        if len(spec) == 1:
-            self.choose(spec["delta"], (*path, "delta"), env, self.emit_alone)
-            return
-        delta = self.template(spec["delta"], (*path, "delta"), env)
-        arguments = [self.template(spec.get(name), (*path, name), env).code for name in ("index", "logprobs")]
-        self.where(delta, f"writer.emit({', '.join([delta.code, *arguments])})")
+        with self.guard(spec["delta"], env):
+            if len(spec) == 1:
+                self.choose(spec["delta"], (*path, "delta"), env, self.emit_alone)
+                return
+            delta = self.template(spec["delta"], (*path, "delta"), env)
+            arguments = [self.template(spec.get(name), (*path, name), env).code for name in ("index", "logprobs")]
+            self.where(delta, f"writer.emit({', '.join([delta.code, *arguments])})")
+
+    def guard(self, delta: Any, env: Env) -> AbstractContextManager[None]:
+        """A block around what goes through lists and finds nothing in nearly every event, as the member that has them is not there."""
+        loops = isinstance(delta, dict) and any(isinstance(field, dict) for field in delta.values())
+        names = needed(delta, self.pieces.defs) if loops and not self.tracing else None
+        if names is None or len(names) > 1:
+            return nullcontext()
+        return self.block(f"if {self.field(env.item, *names).code} is not None")
 
     def emit_alone(self, spec: Any, path: SpecPath, env: Env) -> None:
         """A delta of the only choice."""
@@ -289,11 +316,7 @@ class StreamRules(Rewrites):
         if in_full and self.typed:
             self.line("raise ReadInFull")
             return
-        known = self.known
-        if in_full:
-            self.known = [{}]
-            env = replace(env, item=replace(env.item, node=None), root=replace(env.root, node=None))
-        report = self.named(self.template(spec, path, replace(env, conditional=True)))
-        with self.block(f"if {report.code} is not None"):
-            self.line(f"raise StreamFault({report.code})")
-        self.known = known
+        with self.in_full(env) if in_full else nullcontext(env) as read:
+            report = self.named(self.template(spec, path, replace(read, conditional=True)))
+            with self.block(f"if {report.code} is not None"):
+                self.line(f"raise StreamFault({report.code})")
