@@ -6,6 +6,7 @@ repeated freely; reading the same field of the same value twice reuses the name,
 
 from __future__ import annotations
 
+import re
 from ast import literal_eval
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -150,14 +151,15 @@ class Code:
 
     @contextmanager
     def block(self, header: str) -> Iterator[None]:
-        """An indented block; what was read in it is forgotten behind it."""
+        """An indented block; what was read in it is forgotten behind it, and its names are free again: each costs at every call."""
         self.line(header + ":")
         self.depth += 1
         self.known.append({})
-        before = len(self.lines)
+        before, names = len(self.lines), self.names
         yield
         if len(self.lines) == before:
             self.line("pass")
+        self.names = names
         self.known.pop()
         self.depth -= 1
 
@@ -173,7 +175,8 @@ class Code:
 
     def drop_unread(self, name: str, begun: int) -> None:
         """Forget a counter that no line from `begun` on reads."""
-        places = [place for place in range(begun, len(self.lines)) if name in self.lines[place]]
+        read = re.compile(rf"\b{name}\b")
+        places = [place for place in range(begun, len(self.lines)) if read.search(self.lines[place])]
         if all(self.lines[place].lstrip().startswith((f"{name} = -1", f"{name} += 1")) for place in places):
             for place in places:
                 self.lines[place] = self.lines[place].partition(name)[0] + "pass"

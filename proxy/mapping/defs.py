@@ -15,6 +15,9 @@ from proxy.mapping.reading import ABSENT
 class Defs(Operators):
     """Adds defs to the source."""
 
+    #: How many are functions.
+    written = 0
+
     def op_use(self, spec: dict[Any, Any], path: SpecPath, env: Env) -> Value:
         wanted = spec["$use"]
         if wanted not in self.pieces.defs:
@@ -72,7 +75,8 @@ class Defs(Operators):
         kinds = tuple((name, value.kind, value.reads) for name, value in local.items())
         seen = (wanted, kinds, item.kind, item.reads, item.certain, item.family, env.rejects, env.conditional, env.condition, self.track)
         if seen not in self.shared:
-            name = self.name("d_")
+            self.written += 1
+            name = f"d_{self.written}"
             inside = replace(item, code=self.name("i"), absent=not absent)
             given = {label: replace(value, code=self.name("g")) for label, value in local.items()}
             with self.aside(f"def {name}({', '.join([inside.code, *(value.code for value in given.values())])})"):

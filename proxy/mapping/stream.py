@@ -22,9 +22,6 @@ DONE_DATA = b"[DONE]"
 
 #: (name or "", data), as the codecs give them.
 Event = tuple[str, bytes]
-#: White space of JSON that is in no event's data: SSE ends lines with a CR, NDJSON with a LF.
-_JOINTS = {"sse": b"\r", "ndjson": b"\n"}
-_OPENS, _CLOSES = b"{}"  # as numbers: looking at the ends of a line costs less than looking through it
 
 #: Events kept for the usage that they tell.
 _MOST_LATER = 16
@@ -39,7 +36,7 @@ class StreamFault(Exception):
 
 
 class ReadInFull(Exception):
-    """Raised by typed rules before they have had any effect: this event must be decoded in full."""
+    """Raised by typed rules before they have had any effect that twice is not as once: this event must be decoded in full."""
 
 
 class Tally(Tokens):
@@ -100,11 +97,6 @@ class StreamMapping:
         return Stream(self if self.chunks is None else self.chunks(), context, writer)
 
     @property
-    def joint(self) -> bytes:
-        """What may stand between the data of two events, as it is in none of them."""
-        return _JOINTS[self.decode]
-
-    @property
     def end_marker(self) -> bytes:
         """What a client of a passed-through stream reads as its end, besides the events themselves."""
         return DONE if self.end_data is not None else b""
@@ -113,7 +105,7 @@ class StreamMapping:
 class Stream:
     """The state of one stream. `ended`: the upstream has proven that it is whole."""
 
-    __slots__ = ("context", "decoder", "ended", "hidden", "joint", "mapping", "memory", "ordinals", "splitters", "writer")
+    __slots__ = ("context", "decoder", "ended", "hidden", "mapping", "memory", "ordinals", "splitters", "writer")
 
     def __init__(self, mapping: StreamMapping, context: Context, writer: Writer) -> None:
         self.mapping = mapping
@@ -125,7 +117,6 @@ class Stream:
         self.ordinals: defaultdict[str, Numbers] = defaultdict(Numbers)
         self.splitters = Splitters()
         self.decoder = mapping.decoder
-        self.joint = mapping.joint
 
     @property
     def usage(self) -> dict[str, Any] | None:
@@ -170,28 +161,17 @@ class Stream:
             self.read_in_full(events[-1:], shown, all_shown)
 
     def documents(self, events: list[Event]) -> list[Any] | None:
-        """The events typed, decoded in one go; None where one of them must be read in full.
-
-        Their data is joined by a byte that is in none of it. As each begins with `{` and ends with `}`, each joint parts two documents,
-        and if there are as many documents as events, nothing else does: each event is one document.
-        """
+        """The events typed; None where one of them must be read in full."""
         if self.decoder is None:
             return None
-        if len(events) == 1:
-            text = events[0][1]
-        else:
-            lines = [data for _, data in events]
-            for line in lines:
-                if not line or line[0] != _OPENS or line[-1] != _CLOSES:
-                    return None
-            text = self.joint.join(lines)
+        lines = [data for _, data in events]
+        text = b"".join(lines)
         try:
             if not text.isascii():
                 text.decode()  # what the rules do not read is skipped undecoded, and must be UTF-8 all the same
-            documents = self.decoder.decode_lines(text)
+            return [*map(self.decoder.decode, lines)]
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return None
-        return documents if len(documents) == len(events) else None
 
     def read_in_full(self, events: list[Event], shown: list[Event] | None, all_shown: bool) -> None:
         """The same rules over whole decoded documents; the end marker, too, comes this way."""

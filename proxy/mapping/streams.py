@@ -229,9 +229,12 @@ class StreamRules(Rewrites):
         return self.constant(source.function("usage", "document, context"))
 
     def choose(self, spec: Any, path: SpecPath, env: Env, act: Callable[[Any, SpecPath, Env], None]) -> None:
-        """`$match`, `$if` and `$each` around an action: they choose whether and for what it runs."""
+        """`$match`, `$if` and `$each` around an action, in a def, too: they choose whether and for what it runs."""
         if not isinstance(spec, dict):
             act(spec, path, env)
+        elif spec.keys() == {"$use"} and spec["$use"] in self.pieces.defs and spec["$use"] not in env.open_defs:
+            name = spec["$use"]
+            self.choose(self.pieces.defs[name], ("defs", name), replace(env, open_defs=(*env.open_defs, name)), act)
         elif "$each" in spec and self.takes("$each", spec, path):
             self.each(spec, path, env, lambda inner: self.choose(spec.get("$do", {}), (*path, "$do"), inner, act))
         elif "$if" in spec and self.takes("$if", spec, path):
@@ -264,12 +267,8 @@ class StreamRules(Rewrites):
             self.faults.add(path, "operator-keys", "emit takes delta, and beside it index and logprobs")
             return
         with self.guard(spec["delta"], env):
-            if len(spec) == 1:
-                self.choose(spec["delta"], (*path, "delta"), env, self.emit_alone)
-                return
-            delta = self.template(spec["delta"], (*path, "delta"), env)
-            arguments = [self.template(spec.get(name), (*path, name), env).code for name in ("index", "logprobs")]
-            self.where(delta, f"writer.emit({', '.join([delta.code, *arguments])})")
+            rest = [self.template(spec.get(name), (*path, name), env).code for name in ("index", "logprobs") if len(spec) > 1]
+            self.choose(spec["delta"], (*path, "delta"), env, lambda delta, place, inner: self.emit_delta(delta, place, inner, rest))
 
     def guard(self, delta: Any, env: Env) -> AbstractContextManager[None]:
         """A block around what goes through lists and finds nothing in nearly every event, as the member that has them is not there."""
@@ -279,15 +278,14 @@ class StreamRules(Rewrites):
             return nullcontext()
         return self.block(f"if {self.field(env.item, *names).code} is not None")
 
-    def emit_alone(self, spec: Any, path: SpecPath, env: Env) -> None:
-        """A delta of the only choice."""
+    def emit_delta(self, spec: Any, path: SpecPath, env: Env, rest: list[str]) -> None:
         match spec:
-            case {"tool_calls": [{"index": index, "function": {"arguments": text}}]} if spec == more_arguments(index, text):
+            case {"tool_calls": [{"index": index, "function": {"arguments": text}}]} if not rest and spec == more_arguments(index, text):
                 number, piece = (self.template(part, path, env) for part in (index, text))
                 self.where(piece, f"writer.arguments({number.code}, {piece.code})")
             case _:
                 delta = self.template(spec, path, env)
-                self.where(delta, f"writer.emit({delta.code})")
+                self.where(delta, f"writer.emit({', '.join([delta.code, *rest])})")
 
     def where(self, value: Value, call: str) -> None:
         """A call that is made where there is the value."""
