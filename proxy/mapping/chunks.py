@@ -9,6 +9,7 @@ indexes from 0, each id and name once, `{}` for a call without arguments; one fi
 from __future__ import annotations
 
 import random
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -86,8 +87,9 @@ class Calls:
         return bool(more) and self.more(index)
 
 
-class Tokens:
-    """Canonical usage of a stream: what the last event told that told any. Many vendors tell it in every event, and it is wanted once.
+class Tokens(ABC):
+    """What every writer has. Canonical usage of a stream is what the last event told that told any; many vendors tell it in every event,
+    and it is wanted once.
 
     later: what computes it of which event and context, for the events since it was last computed.
     """
@@ -97,6 +99,14 @@ class Tokens:
     def __init__(self) -> None:
         self.known: dict[str, Any] | None = None
         self.later: list[tuple[Callable[[Any, Any], dict[str, Any] | None], Any, Any]] = []
+
+    @abstractmethod
+    def emit(self, delta: dict[str, Any] | None, index: int | None = None, logprobs: Any = None) -> None:
+        """One piece of a choice, in OpenAI's delta form."""
+
+    def arguments(self, index: Any, text: Any) -> None:
+        """More arguments of a tool call of the only choice, and nothing else: most of what calls are made of."""
+        self.emit(more_arguments(index, text))
 
     def settle(self) -> None:
         """Compute what waits, so that no event is kept for it any longer."""
@@ -197,7 +207,7 @@ class ChunkWriter(Tokens):
             self.out.append(choice.prefix + encode(delta) + b',"logprobs":' + encode(logprobs) + b',"finish_reason":null' + self.tail())
 
     def arguments(self, index: Any, text: Any) -> None:
-        """More arguments of a tool call of the only choice: what `emit` does, and quicker, as this is most of what calls are made of."""
+        """What `emit` does, and quicker."""
         delta = more_arguments(index, text)
         choice = self.choices.get(0)
         if text and choice is not None and choice is self.writing and choice.calls is not None and choice.calls.more(index):
