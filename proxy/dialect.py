@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Container, Iterator, Mapping
+from collections.abc import Callable, Container, Mapping
+from copy import copy
 from dataclasses import dataclass, field
 from fnmatch import translate
-from functools import partial
 from threading import Lock
-from typing import Any
+from typing import Any, Generic, TypeVar
 from urllib.parse import quote
 
 from proxy.errors import SpecPath
@@ -41,6 +41,9 @@ FOREIGN = re.compile(rb'"(?:samewire\.|c2FtZXdpcmUu)')
 Rows = tuple[tuple[Callable[[str], Any], Mapping[str, Any]], ...]
 
 
+T = TypeVar("T")
+
+
 @dataclass(frozen=True, slots=True)
 class Address:
     """A path with places, `/v1beta/models/{model}:generateContent`; what fills them is percent-encoded."""
@@ -59,7 +62,21 @@ def encode_segment(value: str, name: str) -> str:
     return quote(value, safe="/:@")
 
 
-@dataclass(frozen=True, slots=True)
+class _Part(Generic[T]):
+    """A part of an operation, compiled when it is first asked for, once: a thread that comes meanwhile waits for it, and only for it."""
+
+    def __init__(self, build: Callable[[DialectOperation], T]) -> None:
+        self._build = build
+        self._name = build.__name__
+
+    def __get__(self, operation: DialectOperation, owner: type[DialectOperation]) -> T:
+        with operation.locks[self._name]:
+            if self._name not in operation.__dict__:
+                operation.__dict__[self._name] = self._build(operation)  # which is found there from now on
+        found: T = operation.__dict__[self._name]
+        return found
+
+
 class DialectOperation:
     """How one operation is spoken. A part that is None passes through as it came.
 
@@ -67,60 +84,76 @@ class DialectOperation:
     another vendor's model has left in the conversation.
     """
 
-    name: str
-    method: str
-    path: Address
-    stream_path: Address
-    headers: Mapping[str, str]
-    forward: frozenset[str]
-    request: RequestMapping | None
-    foreign: RequestMapping | None
-    members: MemberMapping | None
-    response: ResponseMapping | None
-    peek: Peek
-    stream: StreamMapping | None
-    answer: str
+    PARTS = ("request", "foreign", "members", "response", "peek", "stream")
+
+    def __init__(self, errors: ErrorMapping, pieces: Pieces, name: str, part: Mapping[str, Any]) -> None:
+        self.name = name
+        self.method: str = part.get("method", "POST")
+        self.path = Address(part["path"])
+        self.stream_path = Address(part.get("stream_path", part["path"]))
+        self.headers: Mapping[str, str] = part.get("headers", {})
+        self.forward: frozenset[str] = frozenset(map(str.lower, part.get("forward") or ()))
+        self.answer: str = part.get("answer", "json")
+        self.locks = {name: Lock() for name in self.PARTS}
+        self._errors = errors
+        self._pieces = pieces
+        self._part = part
+        self._at: SpecPath = ("operations", name)
+
+    def compile(self) -> None:
+        """All its parts, those that a whole answer needs first."""
+        for name in self.PARTS:
+            getattr(self, name)
+
+    def replaced(self, **parts: Any) -> DialectOperation:
+        """The same with other parts."""
+        made = copy(self)
+        made.__dict__.update(parts)
+        return made
+
+    @_Part
+    def request(self) -> RequestMapping | None:
+        return compile_request(self._part.get("request", {}), (*self._at, "request"), self._pieces)
+
+    @_Part
+    def foreign(self) -> RequestMapping | None:
+        return compile_foreign(self._part.get("request", {}).get("foreign"), (*self._at, "request", "foreign"), self._pieces)
+
+    @_Part
+    def members(self) -> MemberMapping | None:
+        return compile_members(self._part.get("request", {}).get("members", {}), (*self._at, "request", "members"), self._pieces)
+
+    @_Part
+    def response(self) -> ResponseMapping | None:
+        return compile_response(self._part.get("response", {}), (*self._at, "response"), self._pieces, self._errors)
+
+    @_Part
+    def peek(self) -> Peek:
+        return compile_peek(self._part.get("response", {}).get("usage", ".usage"), self._errors, self._at, self._pieces)
+
+    @_Part
+    def stream(self) -> StreamMapping | None:
+        if "stream" not in self._part:
+            return None
+        return compile_stream(self._part["stream"], (*self._at, "stream"), self._pieces, self._errors)
 
 
-class Operations(Mapping[str, DialectOperation]):
-    """Operations by name, each compiled when it is first asked for, once. Safe to be read from several threads."""
-
-    def __init__(self, parts: Mapping[str, Any], compile_part: Callable[[str, Any], DialectOperation]) -> None:
-        self._parts = parts
-        self._compile = compile_part
-        self._compiled: dict[str, DialectOperation] = {}
-        self._lock = Lock()
-
-    def __getitem__(self, name: str) -> DialectOperation:
-        found = self._compiled.get(name)
-        if found is None:
-            with self._lock:
-                found = self._compiled.get(name) or self._compile(name, self._parts[name])
-                self._compiled[name] = found
-        return found
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._parts
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._parts)
-
-    def __len__(self) -> int:
-        return len(self._parts)
+class Operations(dict[str, DialectOperation]):
+    """Operations by name."""
 
     def but(self, others: Operations) -> Operations:
         """These, but for what others say of some of them."""
-        return Operations(self._parts, lambda name, _: others[name] if name in others else self[name])
-
-    def compile(self, *names: str) -> None:
-        """Those of these names that there are now; without names, all."""
-        for name in names or self:
-            if name in self:
-                self[name]
+        return Operations({name: others.get(name, operation) for name, operation in self.items()})
 
     def only(self, names: Container[str]) -> Operations:
         """Some of them; what is compiled for one is there for the other."""
-        return Operations({name: None for name in self._parts if name in names}, lambda name, _: self[name])
+        return Operations({name: operation for name, operation in self.items() if name in names})
+
+    def compile(self, *names: str) -> None:
+        """Those of these names that there are; without names, all."""
+        for name in names or self:
+            if name in self:
+                self[name].compile()
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,14 +182,14 @@ def compile_dialect(spec: Mapping[str, Any], *, operations: Container[str] | Non
     """Compile a dialect's specification (of the form that `schemas/dialect.schema.json` describes).
 
     `operations`: compile only these. Raises FaultError with every fault found, each with its place in the specification;
-    `later`: each operation is compiled at its first use, for a specification that is known to have no faults.
+    `later`: each part of an operation is compiled at its first use, for a specification that is known to have no faults.
     """
     faults = Faults()
     pieces = read_pieces(spec, faults)
     auth = spec.get("auth", {"header": "authorization", "prefix": "Bearer "})
     errors = compile_errors(spec.get("errors", {}), pieces, later=later)
     parts = {str(name): part for name, part in spec.get("operations", {}).items() if operations is None or name in operations}
-    compiled = Operations(parts, partial(_operation, errors, pieces))
+    compiled = Operations({name: DialectOperation(errors, pieces, name, part) for name, part in parts.items()})
     if not later:
         compiled.compile()
     dialect = Dialect(
@@ -217,26 +250,6 @@ def read_pieces(spec: Mapping[str, Any], faults: Faults) -> Pieces:
         },
         spec.get("defs", {}),
         frozenset(name for row in spec.get("traits", ()) for name, value in row.items() if isinstance(value, dict | list)),
-    )
-
-
-def _operation(errors: ErrorMapping, pieces: Pieces, name: str, part: Mapping[str, Any]) -> DialectOperation:
-    path: SpecPath = ("operations", name)
-    request, response = part.get("request", {}), part.get("response", {})
-    return DialectOperation(
-        name=name,
-        method=part.get("method", "POST"),
-        path=Address(part["path"]),
-        stream_path=Address(part.get("stream_path", part["path"])),
-        headers=part.get("headers", {}),
-        forward=frozenset(map(str.lower, part.get("forward") or ())),
-        request=compile_request(request, (*path, "request"), pieces),
-        foreign=compile_foreign(request.get("foreign"), (*path, "request", "foreign"), pieces),
-        members=compile_members(request.get("members", {}), (*path, "request", "members"), pieces),
-        response=compile_response(response, (*path, "response"), pieces, errors),
-        peek=compile_peek(response.get("usage", ".usage"), errors, path, pieces),
-        stream=compile_stream(part["stream"], (*path, "stream"), pieces, errors) if "stream" in part else None,
-        answer=part.get("answer", "json"),
     )
 
 

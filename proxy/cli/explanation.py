@@ -175,11 +175,11 @@ def _traced(call: TargetCall, steps: list[Step]) -> TargetCall:
         return run
 
     if operation.request is not None and traced.request is not None:
-        operation = replace(operation, request=replace(operation.request, function=told(traced.request)))
+        operation = operation.replaced(request=replace(operation.request, function=told(traced.request)))
     if operation.response is not None and traced.response is not None:
-        operation = replace(operation, response=replace(operation.response, function=told(traced.response), typed=None))
+        operation = operation.replaced(response=replace(operation.response, function=told(traced.response), typed=None))
     if operation.stream is not None and traced.event is not None:
-        operation = replace(operation, stream=replace(operation.stream, step_in_full=told(traced.event), decoder=None))
+        operation = operation.replaced(stream=replace(operation.stream, step_in_full=told(traced.event), decoder=None))
     return replace(call, operation=operation)
 
 

@@ -31,6 +31,9 @@ from proxy.workers import Inheritance, Supervisor, work, worker_count
 #: Allocations before the collector looks: an exchange makes no cycles, so there is little to find.
 GC_THRESHOLD = (50_000, 20, 100)
 
+#: Seconds before a thread compiles what has not been asked for yet.
+_HEAD_START = 0.3
+
 
 def run(arguments: argparse.Namespace) -> int:
     """Serves until SIGTERM or SIGINT, then lets running answers end. 1 when the configuration or the address cannot be used."""
@@ -99,12 +102,13 @@ async def _serve(config: Config, arguments: argparse.Namespace) -> int:
             return 1
         compiling = asyncio.create_task(_compile(config))
         await _until_told(server)
-        await compiling
+        compiling.cancel()
     return 0
 
 
 async def _compile(config: Config) -> None:
-    """So that the first request of each kind need not wait for it."""
+    """So that the first request of each kind need not wait for it. Later than those that come at once: they compile what they need."""
+    await asyncio.sleep(_HEAD_START)
     with gently():
         await asyncio.to_thread(_prepare, config)
 

@@ -146,10 +146,11 @@ class Attempt:
     async def _pass_on(self, call: Call) -> None:
         headers = call.headers
         self._head += self._target.relay(headers)
-        wanted, stream = self._exchange.operation.answer, self._target.operation.stream
+        wanted = self._exchange.operation.answer
         if wanted == "json" and not self._exchange.asked.stream:
             await self._whole(call)
             return
+        stream = self._target.operation.stream
         kind = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
         if stream is not None and (self._exchange.asked.stream or (kind == b"text/event-stream" and wanted != "json")):
             await self._events(call, stream, headers.get(b"content-encoding"))

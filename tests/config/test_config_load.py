@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from ipaddress import ip_network
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from proxy import dialect
 from proxy.config import find_default, shipped
 from proxy.config.addresses import is_loopback, is_public, parse_base_url
 from proxy.config.model import Admin, ClientKey, Config, Limits, Log, Provider, Timeouts, Tls
+from proxy.dialect import DialectOperation
 from proxy.mapping.context import Context
 
 Loaded = Callable[..., Config]
@@ -339,20 +342,40 @@ providers:
   b: {base_url: https://b.example.com, dialect: anthropic, headers: {x-b: c}}
 """)
     first, second = (provider(config, name).dialect.operations for name in "ab")
-    assert "chat" in first
-    assert not first._compiled
+    assert first["chat"] is second["chat"]
+    parts = set(DialectOperation.PARTS)
+    assert not parts & vars(first["chat"]).keys()
+    assert first["chat"].request is first["chat"].request
+    assert parts & vars(first["chat"]).keys() == {"request"}
     config.compile()
-    assert first._compiled["chat"] is second["chat"]
+    assert parts <= vars(first["chat"]).keys()
+
+
+def test_a_part_is_compiled_once_whoever_asks_and_nobody_waits_for_another(loaded: Loaded, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = loaded("providers: {a: {base_url: https://a.example.com, dialect: anthropic}}")
+    chat = provider(config, "a").dialect.operations["chat"]
+    begun, go_on, made = threading.Event(), threading.Event(), []
+
+    def slow(*_: object) -> object:
+        begun.set()
+        assert go_on.wait(5)
+        made.append(object())
+        return made[-1]
+
+    monkeypatch.setattr(dialect, "compile_stream", slow)
+    with ThreadPoolExecutor(2) as threads:
+        asked = [threads.submit(lambda: chat.stream) for _ in range(2)]
+        assert begun.wait(5)
+        assert chat.request is not None
+        go_on.set()
+        assert [found.result(5) for found in asked] == made * 2
+    assert len(made) == 1
 
 
 def test_what_is_asked_for_first_is_compiled_first(loaded: Loaded, monkeypatch: pytest.MonkeyPatch) -> None:
     compiled = []
 
-    def compile_one(errors: object, pieces: object, name: str, part: dict[str, str]) -> str:
-        compiled.append((name, part["path"]))
-        return name
-
-    monkeypatch.setattr(dialect, "_operation", compile_one)
+    monkeypatch.setattr(DialectOperation, "compile", lambda operation: compiled.append((operation.name, operation.path.text)))
     config = loaded("""
 providers:
   idle: {base_url: https://a.example.com, dialect: gemini}
