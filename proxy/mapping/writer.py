@@ -79,7 +79,8 @@ class SectionWriter(Tokens):
     def head(self, figures: Facts | None) -> None:
         """The answer's own id, model, created, …: the first of each wins."""
         for name, value in (figures or {}).items():
-            self.facts.setdefault(name, value)
+            if value:
+                self.facts.setdefault(name, value)
 
     def emit(self, delta: Facts | None, index: int | None = None, logprobs: Any = None) -> None:
         """One piece of a choice, in OpenAI's delta form."""

@@ -15,6 +15,7 @@ FILE = Path(__file__).with_name("requests.jsonl")
 LARGEST = 34_000  # bytes of one request
 FREE = {"properties", "$defs", "input", "metadata"}  # members named by people, not by a wire
 WORDS = {"type", "role", "effort", "display", "media_type", "ttl"}
+HEADERS = {"anthropic-beta", "user-agent"}
 APIS = {"messages", "rawPredict", "streamRawPredict"}
 
 
@@ -42,7 +43,9 @@ def collected(root: Path) -> Iterator[dict[str, Any]]:
         request = record["request"] or {}
         body = request.get("body")
         if isinstance(body, dict) and isinstance(body.get("messages"), list):
-            headers = {name: value for name, value in (request.get("headers") or {}).items() if name in ("anthropic-beta", "user-agent")}
+            headers = {
+                name: value for name, value in (request.get("headers") or {}).items() if name in HEADERS and str(value).isprintable()
+            }
             yield {"case": row["path"], "source": record["source"], "headers": headers, "body": body}
 
 

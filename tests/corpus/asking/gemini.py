@@ -43,7 +43,7 @@ def _parts(role: str, parts: list[dict[str, Any]]) -> Iterator[Item]:
             yield "call", part["functionCall"]["name"], part["functionCall"].get("args") or {}
         elif "functionResponse" in part:
             given = part["functionResponse"]["response"]
-            text = next(iter(given.values())) if len(given) == 1 and given.keys() <= {"result", "output", "content"} else None
+            text = next(iter(given.values())) if len(given) == 1 and given.keys() <= {"result", "output", "content", "error"} else None
             yield "result", part["functionResponse"]["name"], value(text) if isinstance(text, str) else given
             yield from _parts(role, part["functionResponse"].get("parts") or [])
 
