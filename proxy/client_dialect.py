@@ -106,11 +106,6 @@ class Operation:
         given = parse_qs(query).get(self.framed_by, [""])[-1] if self.framed_by and query else ""
         return self.framings.get(given) or self.framings[""]
 
-    @property
-    def own_query(self) -> frozenset[str]:
-        """What of the query is between the client and us."""
-        return frozenset((self.framed_by,)) if self.framed_by else frozenset()
-
 
 @dataclass(frozen=True, slots=True)
 class ClientMapping:
@@ -161,12 +156,32 @@ class Mappings(Mapping[str, ClientMapping]):
 
 
 @dataclass(frozen=True, slots=True)
+class ClientPage:
+    """What the gateway answers by itself: `body` makes it of `{models: [{id, created, owned_by}, …]}`, or of one such model where the
+    path, or a body's `model` or `name`, names it. `header`: only for requests that have this one.
+    """
+
+    name: str
+    path: str
+    method: str
+    header: str
+    body: Callable[[Any, Context], Any]
+    voice: Voice
+
+    @property
+    def of_one(self) -> bool:
+        """It is about one model."""
+        return "{model}" in self.path or self.method == "POST"
+
+
+@dataclass(frozen=True, slots=True)
 class ClientDialect:
     """A wire language that faces clients: where its operations lie. A root may be left out of a URL, or said twice."""
 
     name: str
     roots: tuple[str, ...]
     operations: tuple[Operation, ...]
+    pages: tuple[ClientPage, ...]
     voice: Voice
     mappings: Mapping[str, Callable[[], ClientMapping]] = field(repr=False)
 
@@ -177,7 +192,13 @@ def read_client_dialect(spec: Mapping[str, Any]) -> ClientDialect:
     entries: Mapping[str, Mapping[str, Any]] = spec["operations"]
     operations = tuple(_operation(name, entry, voice) for name, entry in entries.items())
     mappings = {name: partial(compile_chat, spec, name) for name, entry in entries.items() if "chat" in entry}
-    return ClientDialect(spec["dialect"], tuple(spec.get("roots") or (spec["root"],)), operations, voice, mappings)
+    pages = tuple(_page(spec, name, entry, voice) for name, entry in spec.get("pages", {}).items())
+    return ClientDialect(spec["dialect"], tuple(spec.get("roots") or (spec["root"],)), operations, pages, voice, mappings)
+
+
+def _page(spec: Mapping[str, Any], name: str, entry: Mapping[str, Any], voice: Voice) -> ClientPage:
+    body = _later(spec, entry["body"], ("pages", name, "body"))
+    return ClientPage(name, entry["path"], entry.get("method", "GET"), entry.get("header", ""), body, voice)
 
 
 def _operation(name: str, entry: Mapping[str, Any], voice: Voice) -> Operation:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import replace
 from time import monotonic
 
 from aiohttp import hdrs
@@ -52,7 +53,7 @@ class Gateway:
             if place is None:
                 self._tell_methods(serving, exchange)
             elif isinstance(place.serves, Page):
-                headers, body = await place.serves.show(place.name)
+                headers, body = await place.serves.show(request, place.name)
                 answer.whole(200, headers, body)
             else:
                 self._enter(serving, exchange)
@@ -77,8 +78,15 @@ class Gateway:
         request, record = exchange.request, exchange.record
         if request.method == hdrs.METH_OPTIONS:
             return None
-        place = serving.urls.find(request.method, request.target)
+        try:
+            place = serving.urls.find(request.method, request.target)
+        except ClientError:
+            exchange.answer.voice = serving.voices.of(request.target, request.headers)
+            raise
+        if place.others:
+            place = replace(place, serves=place.among(request.headers), others=())
         serves = place.serves
+        exchange.answer.voice = serves.voice
         record.operation = serves.name
         if isinstance(serves, Page):
             if serves.guarded:

@@ -93,9 +93,11 @@ class Keys:
             raise ClientError("Pages of this origin may not ask here: list it under `server.cors`.", status=403, code="origin_not_allowed")
         return first[:4].hex()
 
-    def own(self, headers: CIMultiDictProxy[str]) -> str | None:
+    def own(self, request: ClientRequest) -> str | None:
         """The key a client has for an upstream itself: the first it shows that is none of the listed ones."""
-        return next((key for key in presented_keys(headers) if digest(key) not in self._digests), None)
+        return next(
+            (key for key in presented_keys(request.headers, request.target.partition("?")[2]) if digest(key) not in self._digests), None
+        )
 
 
 def is_local(peer: str, headers: CIMultiDictProxy[str]) -> bool:

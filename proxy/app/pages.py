@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -12,10 +12,14 @@ from urllib.parse import unquote
 import msgspec
 
 from proxy import __version__
+from proxy.client_dialect import PLAIN, ClientDialect, ClientPage, Voice
 from proxy.config.model import Route
 from proxy.errors import ClientError, GatewayError
 from proxy.exchange.answer import JSON
+from proxy.exchange.body import BodyLimits, read_whole
+from proxy.exchange.client import ClientRequest
 from proxy.exchange.target import TargetCall
+from proxy.mapping.context import Context
 from proxy.metrics import CONTENT_TYPE
 from proxy.routing import Router
 
@@ -25,15 +29,35 @@ Written = tuple[bytes, bytes]
 Measure = Callable[[], Awaitable[bytes]]
 
 
+#: What a body may have that names a model.
+_SMALL = BodyLimits(2**16)
+
+
+class _Naming(msgspec.Struct):
+    """The body of a page about one model."""
+
+    model: str = ""
+    name: str = ""
+
+
+_Asked = msgspec.json.Decoder(_Naming)
+
+
 @dataclass(frozen=True, slots=True)
 class Page:
-    """`show` gets the name in the path. `guarded`: a client key is needed. `logged`: worth a line."""
+    """`show` gets the request and the name in its path. `guarded`: a client key is needed. `logged`: worth a line.
+
+    `voice`: how its failures are told.
+    """
 
     name: str
     path: str
-    show: Callable[[str], Awaitable[Written]]
+    show: Callable[[ClientRequest, str], Awaitable[Written]]
     guarded: bool = False
     logged: bool = False
+    method: str = "GET"
+    header: str = ""
+    voice: Voice = PLAIN
 
 
 @dataclass(slots=True)
@@ -64,38 +88,66 @@ class Pages:
         )
         return pages if self._measure is None else (*pages, Page("metrics", "/metrics", partial(_measured, self._measure), guarded=True))
 
-    async def _banner(self, name: str) -> Written:
+    async def _banner(self, request: ClientRequest, name: str) -> Written:
         return json_page({"name": "samewire", "version": __version__, "base_url": "/v1", "models": "/v1/models", "health": "/healthz"})
 
-    async def _alive(self, name: str) -> Written:
+    async def _alive(self, request: ClientRequest, name: str) -> Written:
         return json_page({"status": "ok"})
 
-    async def _readiness(self, name: str) -> Written:
+    async def _readiness(self, request: ClientRequest, name: str) -> Written:
         if not self._state.ready:
             raise GatewayError("The gateway is shutting down.", code="shutting_down")
         return json_page({"status": "ready"})
 
-    async def _models(self, name: str) -> Written:
-        models = [self._entry(name, route) for name, route in self._router.models()]
-        return json_page({"object": "list", "data": models})
+    async def _models(self, request: ClientRequest, name: str) -> Written:
+        return json_page({"object": "list", "data": self._entries()})
 
-    async def _model(self, name: str) -> Written:
+    async def _model(self, request: ClientRequest, name: str) -> Written:
+        return json_page(self._known(unquote(name)))
+
+    def of(self, dialect: ClientDialect) -> Iterator[Page]:
+        """The pages of another client dialect."""
+        for page in dialect.pages:
+            yield Page(page.name, page.path, partial(self._in_dialect, page), True, True, page.method, page.header, page.voice)
+
+    async def _in_dialect(self, page: ClientPage, request: ClientRequest, name: str) -> Written:
+        context = Context(model="", now=int(time.time()))
+        if not page.of_one:
+            return json_page(page.body({"models": self._entries()}, context))
+        name = unquote(name) if name else await _named(request)
+        return json_page(page.body(self._known(name), context))
+
+    def _known(self, name: str) -> dict[str, Any]:
         """One model, also one that only a pattern knows. Its name may have slashes, percent-encoded or not."""
-        name = unquote(name)
         if not name.isprintable():
             raise ClientError("This is not a model's name.", param="model")
-        return json_page(self._entry(name, self._router.route_of(name)))
+        return self._entry(name, self._router.route_of(name))
+
+    def _entries(self) -> list[dict[str, Any]]:
+        return [self._entry(name, route) for name, route in self._router.models()]
 
     def _entry(self, name: str, route: Route) -> dict[str, Any]:
         return {"id": name, "object": "model", "created": self._created, "owned_by": route.ready[0].provider.vendor}
 
 
-async def _measured(measure: Measure, name: str) -> Written:
+async def _named(request: ClientRequest) -> str:
+    """The model that a small JSON body names, whatever its content type says. Raises ClientError."""
+    try:
+        asked = _Asked.decode(await read_whole(request, _SMALL))
+    except msgspec.DecodeError:
+        raise ClientError("The body is no JSON object that names a `model`.", code="invalid_json") from None
+    name = asked.model or asked.name
+    if not name:
+        raise ClientError("The body names no `model`.", param="model", code="missing_parameter")
+    return name
+
+
+async def _measured(measure: Measure, request: ClientRequest, name: str) -> Written:
     return metrics_page(await measure())
 
 
-def json_page(document: dict[str, Any]) -> Written:
-    """A JSON object."""
+def json_page(document: Any) -> Written:
+    """A JSON document."""
     return JSON, msgspec.json.encode(document)
 
 

@@ -11,6 +11,7 @@ from proxy.app.cors import Cors
 from proxy.app.keys import Keys
 from proxy.app.pages import Measure, Page, Pages, Readiness
 from proxy.app.urls import Endpoint, Urls
+from proxy.app.voices import Voices
 from proxy.client_dialect import Operation
 from proxy.config.client_dialects import ClientDialects
 from proxy.config.model import Config
@@ -51,6 +52,7 @@ class Serving:
     clients: Clients
     cors: Cors
     urls: Urls[Operation | Page]
+    voices: Voices
     quiet: frozenset[str]
 
 
@@ -65,7 +67,8 @@ def serving(config: Config, lasting: Lasting) -> Serving:
     mappings = lasting.clients.mappings
     built = partial(build, metrics=lasting.metrics, standings=lasting.standings, gates=lasting.gates, clients=mappings)
     router = Router(config.routes, built, mappings)
-    pages = Pages(router, lasting.readiness, lasting.measure if settings.admin is None else None).all()
+    shelf = Pages(router, lasting.readiness, lasting.measure if settings.admin is None else None)
+    pages = shelf.all()
     rooms = Rooms(
         server=settings,
         limits=BodyLimits(settings.limits.body),
@@ -77,13 +80,16 @@ def serving(config: Config, lasting: Lasting) -> Serving:
     )
     endpoints: list[Endpoint[Operation | Page]] = [Endpoint("GET", page.path, page) for page in pages]
     for dialect in lasting.clients.dialects:
-        endpoints += [Endpoint(operation.method, operation.path, operation) for operation in dialect.operations]
+        endpoints += [Endpoint(operation.method, operation.path, operation, dialect.roots) for operation in dialect.operations]
+        endpoints += [Endpoint(page.method, page.path, page, dialect.roots, page.header) for page in shelf.of(dialect)]
+    urls = Urls("/v1", endpoints)
     return Serving(
         rooms=rooms,
         keys=keys,
         clients=Clients(settings.trusted_proxies),
         cors=cors,
-        urls=Urls("/v1", endpoints),
+        urls=urls,
+        voices=Voices(lasting.clients.dialects),
         quiet=frozenset(page.name for page in pages if not page.logged),
     )
 

@@ -10,6 +10,7 @@ import logging
 from collections.abc import Callable
 from time import monotonic
 from typing import Any, Protocol
+from urllib.parse import unquote_plus
 
 import msgspec
 
@@ -110,8 +111,7 @@ class Exchange:
         """
         self.operation = operation
         self.identifier = identifier
-        self.query = query
-        self.answer.voice = operation.voice
+        self.query = _without(query, operation.framed_by) if query and operation.framed_by else query
         self.answer.framing = operation.framing(query)
         self._ask_target = ask
         self._running = True
@@ -154,7 +154,7 @@ class Exchange:
             value = headers.get(name)
             lines += line if value is None else header_line(name, value)
         if target.choice.route.credential == "client":
-            key = self.rooms.own_key(headers)
+            key = self.rooms.own_key(self.request)
             if key is None:
                 message = "This model takes your own key of its provider: as `Authorization: Bearer`, or as `x-api-key` beside ours."
                 raise ClientError(message, status=401, code="invalid_api_key")
@@ -244,7 +244,7 @@ class Exchange:
 
     def fail(self, error: ExchangeError) -> None:
         """Tells the log, and the client unless it is gone."""
-        own_key = self.rooms.own_key(self.request.headers)
+        own_key = self.rooms.own_key(self.request)
         self.rooms.scrubber.error(error, own_key or "")
         self.blame(error)
         if not self.record.client_gone:
@@ -283,6 +283,11 @@ class Exchange:
         elif self.operation.tokens and (attempt.amount or record.client_gone):
             record.usage = Usage(self.asked.size // 4, attempt.amount)
             record.estimated = True
+
+
+def _without(query: str, own: str) -> str:
+    """A query without the parameter by which the client says to us how it wants its stream."""
+    return "&".join(part for part in query.split("&") if unquote_plus(part.partition("=")[0]) != own)
 
 
 async def _in_time(attempt: Asking, seconds: float) -> None:

@@ -8,21 +8,21 @@ from __future__ import annotations
 
 import asyncio
 from codecs import IncrementalDecoder, getincrementaldecoder
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import Any, Protocol
 from urllib.parse import parse_qsl, unquote
 
 import msgspec
-from aiohttp import hdrs
 
 from proxy.client_dialect import ClientMapping, Operation, StreamRule
 from proxy.codecs.members import Members, MembersError, decode
 from proxy.codecs.runs import base64_runs, without
 from proxy.dialect import FOREIGN
 from proxy.errors import ClientError
-from proxy.exchange.body import BodyLimits, check_json_type, encoding, read_pieces, read_whole, say_continue, too_large, whole
+from proxy.exchange.body import BodyLimits, check_json_type, read_whole, whole
 from proxy.exchange.client import ClientRequest
-from proxy.exchange.multipart import FieldFinder, boundary_of
+from proxy.exchange.form import FormRequest
+from proxy.exchange.named import checked
 from proxy.exchange.target import TargetCall
 from proxy.mapping.context import Context
 from proxy.mapping.mappings import Rejected
@@ -31,7 +31,6 @@ from proxy.upstream import Body as WholeBody
 _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
 _decode_name = msgspec.json.Decoder(str).decode
-_NAME_LIMIT = 512
 
 JSON_LINE = b"content-type: application/json\r\n"
 
@@ -96,7 +95,7 @@ async def read_request(request: ClientRequest, operation: Operation, name: str, 
         named = dict(parse_qsl(query)).get("model")
         if named is None:
             raise ClientError("The address names no model: add `?model=` and its name.", param="model", code="missing_parameter")
-        bare.model = _checked(named)
+        bare.model = checked(named)
     return bare
 
 
@@ -134,7 +133,7 @@ class JsonRequest:
         self._body = body
         self._members = members
         self._in_path = operation.model == "path"
-        self.model = _checked(unquote(name)) if self._in_path else _model(members, operation)
+        self.model = checked(unquote(name)) if self._in_path else _model(members, operation)
         self.stream = _stream_wanted(members, operation.stream)
         self.single = members.get("n") in (None, b"null", b"1")
         self.usage_wanted = self.stream and _usage_wanted(members.get("stream_options"))
@@ -217,81 +216,6 @@ class JsonRequest:
         return _encode(chat), dropped
 
 
-class FormRequest:
-    """A form, read until its `model` is found and streamed through from there."""
-
-    __slots__ = ("_finder", "_held", "_limits", "_opened", "_request", "_rest", "model")
-
-    stream = False
-    single = True
-    usage_wanted = False
-
-    def __init__(self, request: ClientRequest, limits: BodyLimits) -> None:
-        if encoding(request):
-            raise ClientError("A form must not be compressed.", status=415, code="unsupported_media_type")
-        self._request = request
-        self._finder = FieldFinder(boundary_of(request.headers.get(hdrs.CONTENT_TYPE, "")), "model")
-        self._held = bytearray()
-        self._limits = limits
-        self._rest = read_pieces(request, limits.idle)
-        self._opened = False
-        self.model: str | None = None
-        say_continue(request)
-
-    @property
-    def repeatable(self) -> bool:
-        return not self._opened
-
-    @property
-    def size(self) -> int:
-        return len(self._held)
-
-    def member(self, name: str) -> bytes | None:
-        return None
-
-    async def find_model(self, operation: Operation) -> None:
-        """Reads on until the field is there; a form that begins with its file is held until then, up to the limit for bodies."""
-        async for piece in self._rest:
-            self._held += piece
-            self._finder.feed(piece)
-            if self._finder.field is not None or self._finder.closed:
-                break
-            if len(self._held) > self._limits.size:
-                raise too_large(self._limits.size)
-        field = self._finder.field
-        if field is None and operation.model == "required":
-            raise ClientError("The form has no field `model`.", param="model", code="missing_parameter")
-        if field is not None:
-            self.model = _checked(field.value)
-
-    def prepare(self, target: TargetCall, context: Context) -> tuple[bytes, Body, tuple[str, ...]]:
-        if target.operation.request is not None:
-            message = f"{target.choice.operation} cannot be translated for this model."
-            raise ClientError(message, code="unsupported_operation", reason="unsupported")
-        content_type = self._request.headers.get(hdrs.CONTENT_TYPE, "")
-        return f"content-type: {content_type}\r\n".encode("utf-8", "surrogateescape"), self._pieces(target), ()
-
-    async def _pieces(self, target: TargetCall) -> AsyncIterator[bytes]:
-        self._opened = True
-        for piece in self._beginning(target):
-            yield piece
-        async for piece in self._rest:
-            self._finder.feed(piece)  # refuses a second `model` that only the upstream would read
-            yield piece
-        if not self._finder.closed:
-            raise ClientError("The form ends before its last boundary.", code="invalid_form")
-
-    def _beginning(self, target: TargetCall) -> Iterator[bytes]:
-        field = self._finder.field
-        if field is None or target.rename is None or target.choice.model is None:
-            yield bytes(self._held)
-        else:
-            yield bytes(self._held[: field.start])
-            yield target.choice.model.encode()
-            yield bytes(self._held[field.end :])
-        self._held.clear()
-
-
 def _model(members: Members, operation: Operation) -> str | None:
     raw = members.get("model")
     if raw is None or raw == b"null":
@@ -299,7 +223,7 @@ def _model(members: Members, operation: Operation) -> str | None:
             raise ClientError("The body names no `model`.", param="model", code="missing_parameter")
         return None
     try:
-        return _checked(_decode_name(raw))
+        return checked(_decode_name(raw))
     except ValueError:
         raise ClientError("`model` must be a string.", param="model") from None
 
@@ -321,12 +245,6 @@ def _ruled(document: dict[str, Any], target: TargetCall, context: Context) -> di
         document.pop(name, None)
     context.req = document
     return document
-
-
-def _checked(name: str) -> str:
-    if not name or len(name) > _NAME_LIMIT or not name.isprintable():
-        raise ClientError("`model` must be a name.", param="model")
-    return name
 
 
 def _members(body: bytes) -> Members:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from multidict import CIMultiDictProxy
-
 from proxy.config.model import Server
 from proxy.exchange.body import BodyLimits
+from proxy.exchange.client import ClientRequest
 from proxy.exchange.held import Memory
 from proxy.exchange.scrub import Scrubber
 from proxy.exchange.target import TargetCall
@@ -20,7 +19,7 @@ from proxy.upstream import Pool
 class Rooms:
     """The decisions (`router`), the way out (`pool`), and the bounds. `memory`: what large answers share.
 
-    `own_key` finds a client's own key for an upstream among its headers.
+    `own_key` finds a client's own key for an upstream in its request.
     """
 
     server: Server
@@ -29,4 +28,4 @@ class Rooms:
     pool: Pool
     scrubber: Scrubber
     memory: Memory
-    own_key: Callable[[CIMultiDictProxy[str]], str | None]
+    own_key: Callable[[ClientRequest], str | None]

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import pytest
+from multidict import CIMultiDict
 
 from proxy.app.urls import Endpoint, Urls
 from proxy.config.client_dialects import load_client_dialects
@@ -88,3 +91,66 @@ def test_methods_for_options() -> None:
     assert set(URLS.methods("/v1/files")) == {"GET", "POST"}
     with pytest.raises(ClientError):
         URLS.methods("/nowhere")
+
+
+@dataclass(frozen=True)
+class Path:
+    """What a table of several dialects serves at a path."""
+
+    roots: tuple[str, ...]
+    method: str
+    path: str
+    header: str = ""
+
+
+SEVERAL = Urls(
+    "/v1",
+    [
+        Endpoint(each.method, each.path, f"{each.roots[0]} {each.path}{each.header}", each.roots, each.header)
+        for each in (
+            Path(("/v1",), "POST", "/chat/completions"),
+            Path(("/v1",), "GET", "/models"),
+            Path(("/v1",), "GET", "/models/{model}"),
+            Path(("/v1",), "GET", "/models", "anthropic-version"),
+            Path(("/v1beta", "/v1"), "POST", "/models/{model}:generateContent"),
+            Path(("/v1beta", "/v1"), "GET", "/models"),
+            Path(("/v1beta", "/v1"), "GET", "/models/{model}"),
+            Path(("/api",), "POST", "/chat"),
+        )
+    ],
+)
+
+AMONG_SEVERAL = [
+    ("POST /v1beta/models/gemini-3:generateContent", "/v1beta /models/{model}:generateContent", "gemini-3"),
+    ("POST /v1/models/gemini-3:generateContent", "/v1beta /models/{model}:generateContent", "gemini-3"),
+    ("POST /models/gemini-3:generateContent", "/v1beta /models/{model}:generateContent", "gemini-3"),
+    ("POST /v1/v1beta/models/org/model:7b:generateContent?alt=sse", "/v1beta /models/{model}:generateContent", "org/model:7b"),
+    ("GET /v1beta/models", "/v1beta /models", ""),
+    ("GET /v1beta/models/gemini-3", "/v1beta /models/{model}", "gemini-3"),
+    ("GET /v1/models", "/v1 /models", ""),
+    ("GET /models", "/v1 /models", ""),
+    ("GET /v1/models/gemini-3", "/v1 /models/{model}", "gemini-3"),
+    ("POST /api/chat", "/api /chat", ""),
+    ("POST /api/chat/", "/api /chat", ""),
+    ("POST /api/v1/chat/completions", "/v1 /chat/completions", ""),
+    ("POST /v1/api/chat", "/api /chat", ""),
+]
+
+
+@pytest.mark.parametrize(("request_line", "serves", "name"), AMONG_SEVERAL, ids=[row[0] for row in AMONG_SEVERAL])
+def test_found_among_several_dialects(request_line: str, serves: str, name: str) -> None:
+    place = SEVERAL.find(*request_line.split(" "))
+    assert (place.serves, place.name) == (serves, name)
+
+
+def test_a_header_tells_whose_page_is_meant() -> None:
+    place = SEVERAL.find("GET", "/v1/models")
+    assert place.among({}) == "/v1 /models"
+    assert place.among(CIMultiDict({"Anthropic-Version": "2023-06-01"})) == "/v1 /modelsanthropic-version"
+
+
+def test_methods_of_a_path_of_several() -> None:
+    assert set(SEVERAL.methods("/v1beta/models/x:generateContent")) == {"POST", "GET"}
+    with pytest.raises(ClientError) as caught:
+        SEVERAL.find("PUT", "/v1beta/models/x:generateContent")
+    assert caught.value.headers["allow"] == "POST, GET"
