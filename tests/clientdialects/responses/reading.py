@@ -48,8 +48,9 @@ def _item(choice: Choice, item: dict[str, Any]) -> None:
         case "image_generation_call":
             choice.images.append(item["result"])
         case "function_call":
-            signature = item["call_id"].partition("__thought__")[2] or None
-            choice.calls.append(Call(item["name"], _arguments(item["arguments"] or "{}"), item["call_id"], signature))
+            identity = item["call_id"].removeprefix("samewire.")
+            signature = identity.partition("__thought__")[2] or None
+            choice.calls.append(Call(item["name"], _arguments(item["arguments"] or "{}"), identity, signature))
 
 
 def answer(status: int, document: dict[str, Any]) -> Facts:
