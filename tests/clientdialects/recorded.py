@@ -51,10 +51,11 @@ def canonical(exchange: Exchange) -> dict[str, Any]:
     return as_completion(document, Context(model="m", public="m", now=_NOW, req={}))
 
 
-def whole(exchange: Exchange, operation: str) -> Any:
-    """A recorded whole answer in the dialect's words."""
-    answer = clients().mappings[operation].answer(canonical(exchange), Context(model="m", public="m", now=_NOW, req={}))
-    return json.loads(msgspec.json.encode(answer))
+def shown(answer: dict[str, Any], operation: str) -> Any:
+    """A whole answer in the dialect's words."""
+    given = json.loads(json.dumps(answer))
+    made = clients().mappings[operation].answer(given, Context(model="m", public="m", now=_NOW, req={}))
+    return json.loads(msgspec.json.encode(made))
 
 
 def streamed(exchange: Exchange, operation: str, framing: Framing, cut: int | None = None, step: int = 1000) -> tuple[bytes, bool]:

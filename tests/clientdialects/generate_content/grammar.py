@@ -34,7 +34,7 @@ def breaches(events: list[dict[str, Any]], *, ended: bool) -> list[str]:
 
 
 def _indexes(event: dict[str, Any]) -> list[int]:
-    return [candidate["index"] for candidate in event["candidates"]]
+    return [candidate["index"] for candidate in event.get("candidates") or ()]
 
 
 def _chunk(event: dict[str, Any]) -> list[str]:
@@ -46,7 +46,7 @@ def _chunk(event: dict[str, Any]) -> list[str]:
 
 
 def _last(event: dict[str, Any], seen: set[int]) -> list[str]:
-    if not event.keys() <= _LAST:
+    if not event.keys() <= _LAST or "candidates" not in event:
         return [f"not the last: {sorted(event)}"]
     found = [f"choice {index} was not begun" for index in sorted(seen - set(_indexes(event)))]
     for candidate in event["candidates"]:
