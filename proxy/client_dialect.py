@@ -186,18 +186,24 @@ class ClientDialect:
     mappings: Mapping[str, Callable[[], ClientMapping]] = field(repr=False)
 
 
-def read_client_dialect(spec: Mapping[str, Any]) -> ClientDialect:
-    """A specification (of the form that `schemas/client.schema.json` describes), its rules still to be compiled."""
-    voice = _voice(spec)
-    entries: Mapping[str, Mapping[str, Any]] = spec["operations"]
+#: A specification, of the form that `schemas/client.schema.json` describes.
+Spec = Mapping[str, Any]
+
+
+def read_client_dialect(outline: Spec, whole: Callable[[], Spec]) -> ClientDialect:
+    """A dialect whose rules are still to be compiled. `outline`: all of a specification but its rules (in place of an operation's `chat`
+    there may be anything); `whole` reads it all, once it is wanted.
+    """
+    voice = _voice(outline, whole)
+    entries: Mapping[str, Mapping[str, Any]] = outline["operations"]
     operations = tuple(_operation(name, entry, voice) for name, entry in entries.items())
-    mappings = {name: partial(compile_chat, spec, name) for name, entry in entries.items() if "chat" in entry}
-    pages = tuple(_page(spec, name, entry, voice) for name, entry in spec.get("pages", {}).items())
-    return ClientDialect(spec["dialect"], tuple(spec.get("roots") or (spec["root"],)), operations, pages, voice, mappings)
+    mappings = {name: partial(_compile_chat, whole, name) for name, entry in entries.items() if "chat" in entry}
+    pages = tuple(_page(whole, name, entry, voice) for name, entry in outline.get("pages", {}).items())
+    return ClientDialect(outline["dialect"], tuple(outline.get("roots") or (outline["root"],)), operations, pages, voice, mappings)
 
 
-def _page(spec: Mapping[str, Any], name: str, entry: Mapping[str, Any], voice: Voice) -> ClientPage:
-    body = _later(spec, entry["body"], ("pages", name, "body"))
+def _page(whole: Callable[[], Spec], name: str, entry: Mapping[str, Any], voice: Voice) -> ClientPage:
+    body = _later(whole, ("pages", name, "body"))
     return ClientPage(name, entry["path"], entry.get("method", "GET"), entry.get("header", ""), body, voice)
 
 
@@ -210,19 +216,24 @@ def _operation(name: str, entry: Mapping[str, Any], voice: Voice) -> Operation:
     return Operation(name=name, **known, chat="chat" in entry, voice=voice, framed_by=framing.get("query", ""), framings=framings)
 
 
-def _voice(spec: Mapping[str, Any]) -> Voice:
-    errors, heartbeat = spec.get("errors", {}), spec.get("heartbeat")
+def _voice(outline: Spec, whole: Callable[[], Spec]) -> Voice:
+    errors, heartbeat = outline.get("errors", {}), outline.get("heartbeat")
     return Voice(
         statuses={int(ours): int(theirs) for ours, theirs in errors.get("status", {}).items()},
-        body=_later(spec, errors["body"], ("errors", "body")) if "body" in errors else None,
+        body=_later(whole, ("errors", "body")) if "body" in errors else None,
         event=errors.get("event", ""),
-        heartbeat=heartbeat.encode() if isinstance(heartbeat, str) else heartbeat and _later(spec, heartbeat, ("heartbeat",)),
+        heartbeat=heartbeat.encode() if isinstance(heartbeat, str) else heartbeat and _later(whole, ("heartbeat",)),
     )
 
 
-def _later(spec: Mapping[str, Any], template: Any, path: tuple[str, ...]) -> Callable[..., Any]:
+def _later(whole: Callable[[], Spec], path: tuple[str, ...]) -> Callable[..., Any]:
+    """The template at a place, compiled at its first use."""
+
     def compiled() -> Callable[..., Any]:
-        faults = Faults()
+        faults, spec = Faults(), whole()
+        template: Any = spec
+        for step in path:
+            template = template[step]
         function = compile_template(template, path, read_pieces(spec, faults))
         faults.raise_if_any()
         return function
@@ -230,9 +241,9 @@ def _later(spec: Mapping[str, Any], template: Any, path: tuple[str, ...]) -> Cal
     return Later(compiled)
 
 
-def compile_chat(spec: Mapping[str, Any], operation: str) -> ClientMapping:
+def _compile_chat(whole: Callable[[], Spec], operation: str) -> ClientMapping:
     """The `chat:` part of an operation. Raises FaultError with every fault."""
-    faults = Faults()
+    faults, spec = Faults(), whole()
     pieces = read_pieces(spec, faults)
     part, path = spec["operations"][operation]["chat"], ("operations", operation, "chat")
     request = compile_request(part["request"], (*path, "request"), pieces)

@@ -11,6 +11,7 @@ from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Any, Literal
 
+from proxy.config.client_dialects import load_client_dialects
 from proxy.config.globs import Glob
 from proxy.config.policy import Causes, Concurrency, Cooldown, Failover, Order, Retry, Sticky
 from proxy.dialect import Dialect
@@ -246,9 +247,11 @@ class Config:
         """
         aimed = {target.provider.name for route in self.routes for target in route.ready}
         providers = sorted(self.providers.values(), key=lambda provider: provider.name not in aimed)
-        for names in (("chat",), ()):
-            for provider in providers:
-                provider.dialect.operations.compile(*names)
+        for provider in providers:
+            provider.dialect.operations.compile("chat")
+        load_client_dialects().mappings.compile()
+        for provider in providers:
+            provider.dialect.operations.compile()
 
     def with_demos(self, ports: Mapping[str, int]) -> Config:
         """The same with demo providers pointing at the loopback ports of the demo servers, by demo name."""
