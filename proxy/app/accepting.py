@@ -11,6 +11,7 @@ import asyncio
 import logging
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 
 #: Connections that the system keeps for us until they are accepted.
 _BACKLOG = 4096
@@ -33,11 +34,13 @@ class Acceptor:
         self._loop = asyncio.get_running_loop()
         self._resting: asyncio.TimerHandle | None = None
         self._said = float("-inf")
+        self._listening = False
 
     def start(self) -> None:
         """Raises OSError when another socket of another user has the address."""
         self._sock.setblocking(False)
         self._sock.listen(_BACKLOG)
+        self._listening = True
         self._loop.add_reader(self._sock, self._accept)
 
     @property
@@ -47,23 +50,29 @@ class Acceptor:
         return number
 
     def close(self) -> None:
-        """No more connections. Those that are open stay."""
+        """No more connections; those that wait are still taken."""
+        with suppress(OSError):
+            while self._listening:
+                self._accept_one()
+        self._listening = False
         if self._resting is not None:
             self._resting.cancel()
         self._loop.remove_reader(self._sock)
         self._sock.close()
 
     def _accept(self) -> None:
-        for _ in range(_AT_ONCE):
-            try:
-                accepted, _address = self._sock.accept()
-            except (BlockingIOError, ConnectionAbortedError):
-                return
-            except OSError as error:
-                self._rest(error)
-                return
-            accepted.setblocking(False)
-            self._take(accepted)
+        try:
+            for _ in range(_AT_ONCE):
+                self._accept_one()
+        except (BlockingIOError, ConnectionAbortedError):
+            return
+        except OSError as error:
+            self._rest(error)
+
+    def _accept_one(self) -> None:
+        accepted, _address = self._sock.accept()
+        accepted.setblocking(False)
+        self._take(accepted)
 
     def _rest(self, error: OSError) -> None:
         """The socket stays readable, so that each turn of the loop would try in vain: it is left alone for a while."""

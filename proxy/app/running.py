@@ -146,6 +146,10 @@ class RunningServer:
         self.config = config
         return needing_restart(old, config.server)
 
+    def take(self, accepted: socket.socket) -> None:
+        """Serves a connection that was accepted elsewhere."""
+        self._listeners.take(accepted)
+
     async def retire(self, grace: float) -> None:
         """Ends for another that has its sockets: who is connected gets one more answer, then `close`."""
         self._listeners.close()

@@ -9,7 +9,6 @@ import importlib
 import importlib.util
 import os
 import resource
-import socket
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -26,7 +25,7 @@ from proxy.config.model import Config, Server
 from proxy.demo import start_demos
 from proxy.log import messages_to_stderr
 from proxy.metrics import load_exposition
-from proxy.workers import Inheritance, Supervisor, work, worker_count
+from proxy.workers import Ends, Inheritance, Supervisor, work, worker_count
 
 #: Allocations before the collector looks: an exchange makes no cycles, so there is little to find.
 GC_THRESHOLD = (50_000, 20, 100)
@@ -130,10 +129,10 @@ async def _supervise(config: Config, arguments: argparse.Namespace) -> int:
         async def load_again(ports: Mapping[str, int]) -> Config:
             return (await asyncio.to_thread(_load, arguments)).with_demos(ports)
 
-        def run(config: Config, inheritance: Inheritance, channel: socket.socket) -> int:
-            inheritance.enter(channel)
+        def run(config: Config, inheritance: Inheritance, ends: Ends) -> int:
+            inheritance.enter(ends)
             with asyncio.Runner(loop_factory=_loop_factory(config.server)) as runner:
-                return runner.run(work(config, inheritance, channel, load_again))
+                return runner.run(work(config, inheritance, ends, load_again))
 
         _prepare(config)  # once for all workers
         supervisor = Supervisor(config.with_demos(demos.ports), load, run)

@@ -5,7 +5,8 @@ is there within milliseconds, shares the parent's memory until it writes to it, 
 The parent never starts a thread, and forks between two turns of its event loop, which a worker leaves behind unread.
 """
 
+from proxy.workers.process import Ends
 from proxy.workers.supervisor import Supervisor, worker_count
 from proxy.workers.worker import Inheritance, work
 
-__all__ = ["Inheritance", "Supervisor", "work", "worker_count"]
+__all__ = ["Ends", "Inheritance", "Supervisor", "work", "worker_count"]

@@ -10,9 +10,11 @@ import socket
 import sys
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from time import monotonic
 
 from proxy.workers.channel import Channel
+from proxy.workers.handing import Hand
 from proxy.workers.summing import Families, parse
 
 logger = logging.getLogger(__name__)
@@ -26,8 +28,9 @@ _ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
 class Process:
     """A worker. `ready`: it serves; `failure`: why it could not; `measured`: its metrics, as it last told them."""
 
-    def __init__(self, pid: int, measure: Callable[[], Awaitable[bytes]]) -> None:
+    def __init__(self, pid: int, hand: Hand, measure: Callable[[], Awaitable[bytes]]) -> None:
         self.pid = pid
+        self.hand = hand
         self.channel = Channel(self._answer)
         self.ready = asyncio.Event()
         self.failure = ""
@@ -104,20 +107,30 @@ class Process:
         return b""
 
 
-async def fork(run: Callable[[socket.socket], int], measure: Callable[[], Awaitable[bytes]]) -> Process:
-    """A new worker, in which `run` gets its end of the channel and returns the exit code. `measure`: all workers' metrics, for its page."""
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """A worker's ends of what leads to its parent: questions and answers, and connections that come from there."""
+
+    channel: socket.socket
+    hand: socket.socket
+
+
+async def fork(run: Callable[[Ends], int], measure: Callable[[], Awaitable[bytes]]) -> Process:
+    """A new worker, in which `run` gets its ends and returns the exit code. `measure`: all workers' metrics, for its page."""
     loop = asyncio.get_running_loop()
-    ours, theirs = socket.socketpair()
+    ours, theirs = zip(socket.socketpair(), socket.socketpair(), strict=True)
+    ends = Ends(*theirs)
     born: asyncio.Future[int] = loop.create_future()
     # Not in a task: a worker's own event loop must find none running.
-    loop.call_soon(lambda: born.set_result(_fork(run, theirs)))
-    process = Process(await born, measure)
-    theirs.close()
-    await process.channel.open(ours)
+    loop.call_soon(lambda: born.set_result(_fork(run, ends)))
+    process = Process(await born, Hand(ours[1]), measure)
+    for end in theirs:
+        end.close()
+    await process.channel.open(ours[0])
     return process
 
 
-def _fork(run: Callable[[socket.socket], int], channel: socket.socket) -> int:
+def _fork(run: Callable[[Ends], int], ends: Ends) -> int:
     sys.stdout.flush()
     sys.stderr.flush()
     signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
@@ -125,7 +138,7 @@ def _fork(run: Callable[[socket.socket], int], channel: socket.socket) -> int:
     if not pid:
         code = 1
         try:
-            code = run(channel)
+            code = run(ends)
         except BaseException:
             logger.exception("a worker failed")
         finally:

@@ -14,11 +14,13 @@ from pathlib import Path
 
 import msgspec
 
+from proxy.app.accepting import Acceptor
 from proxy.app.admin import AdminServer
 from proxy.app.listeners import Place, bind, places, share
 from proxy.app.reload import Load, Reloaded, Reloader
 from proxy.config.model import Config
-from proxy.workers.process import Process, fork
+from proxy.workers.handing import Giver, Hand
+from proxy.workers.process import Ends, Process, fork
 from proxy.workers.summing import Families, add, parse, written
 from proxy.workers.worker import Inheritance
 
@@ -39,7 +41,7 @@ LONGEST = 30.0
 QUOTA = Path("/sys/fs/cgroup/cpu.max")
 
 #: What runs in a worker. Returns its exit code.
-Run = Callable[[Config, Inheritance, socket.socket], int]
+Run = Callable[[Config, Inheritance, Ends], int]
 
 
 class CannotStart(OSError):
@@ -48,16 +50,37 @@ class CannotStart(OSError):
 
 @dataclass(eq=False)
 class Slot:
-    """A worker's place: its sockets outlive it, so that who waits to be accepted gets the next one. `changing`: one at a time."""
+    """A worker's place: its sockets outlive it, so that who waits to be accepted gets the next one. `changing`: one at a time.
+
+    `relaying`: what accepts connections for the other workers while this one has to wait for its next.
+    """
 
     sockets: dict[Place, list[socket.socket]]
     worker: Process | None = None
     failures: int = 0
     restarting: set[asyncio.Task[None]] = field(default_factory=set)
     changing: asyncio.Lock = field(default_factory=asyncio.Lock)
+    relaying: list[Acceptor] = field(default_factory=list)
+
+    def relay(self, give: Callable[[socket.socket], None]) -> None:
+        """From now on each connection is given away."""
+        self.relaying = [Acceptor(one.dup(), give) for bound in self.sockets.values() for one in bound]
+        for acceptor in self.relaying:
+            acceptor.start()
+
+    def occupy(self, worker: Process) -> None:
+        """It has a worker again."""
+        self.worker = worker
+        self._end_relaying()
+
+    def _end_relaying(self) -> None:
+        for acceptor in self.relaying:
+            acceptor.close()
+        self.relaying = []
 
     def close(self) -> None:
         """Closes its sockets here; a worker has its own."""
+        self._end_relaying()
         for bound in self.sockets.values():
             for one in bound:
                 one.close()
@@ -75,6 +98,7 @@ class Supervisor:
         self._bound: dict[Place, list[socket.socket]] = {}  # never listened on: they hold the addresses
         self._lock = tempfile.TemporaryFile()  # noqa: SIM115 - for lines of the log, as long as we live
         self._slots: list[Slot] = []
+        self._giver = Giver(self._hands)
         self._living: set[Process] = set()
         self._gone: Families = {}
         self._watching: set[asyncio.Task[None]] = set()
@@ -177,6 +201,7 @@ class Supervisor:
         for worker in living:
             worker.tell("stop", msgspec.json.encode(grace))
         await asyncio.gather(*(worker.end(grace + PATIENCE) for worker in living))
+        self._giver.close()
         await self._admin.close()
         self._lock.close()
 
@@ -196,8 +221,9 @@ class Supervisor:
 
     async def _occupy(self, slot: Slot) -> Process:
         """A new worker in a slot that has none."""
-        slot.worker = await self._new(slot)
-        return slot.worker
+        worker = await self._new(slot)
+        slot.occupy(worker)
+        return worker
 
     async def _new(self, slot: Slot) -> Process:
         """A worker with a slot's sockets. Raises CannotStart while all are told to stop."""
@@ -213,6 +239,8 @@ class Supervisor:
         """Sees a worker to its end."""
         await worker.channel.closed.wait()
         code = await worker.reaped()
+        for connection in worker.hand.close():
+            self._giver.give(connection)
         self._living.discard(worker)
         add(self._gone, worker.measured, lasting=True)
         if self.ready and self._started and slot.worker is worker:
@@ -226,11 +254,10 @@ class Supervisor:
         if slot.failures > 1:
             async with slot.changing:
                 if slot.worker is worker:
-                    slot.close()  # who connects now is better served by the others
+                    slot.relay(self._giver.give)
             await asyncio.sleep(min(LONGEST, BACK_OFF * 2 ** (slot.failures - 2)))
         async with slot.changing:
             if slot.worker is worker:  # else a reload has brought another one
-                slot.sockets = slot.sockets or self._slot().sockets
                 await self._occupy(slot)
 
     async def _reload(self, slot: Slot) -> None:
@@ -260,7 +287,8 @@ class Supervisor:
             if not fresh.ready.is_set() or fresh not in self._living:
                 logger.error("no new worker came up: %s", fresh.failure or "it ended at once")
                 return
-            former, slot.worker = slot.worker, fresh
+            former = slot.worker
+            slot.occupy(fresh)
             if former is not None:
                 former.tell("retire", msgspec.json.encode(RETIREMENT))
 
@@ -308,6 +336,11 @@ class Supervisor:
         for place in closing:
             for one in self._bound.pop(place):
                 one.close()
+
+    def _hands(self) -> list[Hand]:
+        """Those of the workers that serve, and are not about to be replaced."""
+        workers = [slot.worker for slot in self._slots if slot.worker is not None]
+        return [worker.hand for worker in workers if worker.ready.is_set() and not worker.channel.closed.is_set()]
 
     def _slot(self) -> Slot:
         return Slot({place: share(bound) for place, bound in self._bound.items()})

@@ -18,6 +18,8 @@ from proxy.app.listeners import Place
 from proxy.config.model import Config
 from proxy.errors import GatewayError
 from proxy.workers.channel import Channel
+from proxy.workers.handing import receive
+from proxy.workers.process import Ends
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +35,7 @@ class Inheritance:
     lock: int
     workers: int
 
-    def enter(self, channel: socket.socket) -> None:
+    def enter(self, ends: Ends) -> None:
         """Leaves the parent's world, before there is an event loop: its signals, and every descriptor but these and the standard ones.
 
         While a descriptor is open here, nobody sees its end.
@@ -44,15 +46,15 @@ class Inheritance:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)  # which a supervisor may send to all of us
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
         sockets = [one.fileno() for bound in self.sockets.values() for one in bound]
-        kept = sorted({2, self.lock, channel.fileno(), *sockets})
+        kept = sorted({2, self.lock, ends.channel.fileno(), ends.hand.fileno(), *sockets})
         for one, other in pairwise([*kept, 2**20]):
             os.closerange(one + 1, other)
 
 
-async def work(config: Config, inheritance: Inheritance, channel: socket.socket, load: LoadAgain) -> int:
+async def work(config: Config, inheritance: Inheritance, ends: Ends, load: LoadAgain) -> int:
     """Serves until it is told to stop, or until the parent is gone. Returns the exit code: 1 when it could not start."""
     worker = _Worker(config, load)
-    await worker.channel.open(channel)
+    await worker.channel.open(ends.channel)
     try:
         worker.server = await start(config, worker.load, Part(inheritance.workers, inheritance.sockets, worker.sum, inheritance.lock))
     except OSError as error:
@@ -61,6 +63,7 @@ async def work(config: Config, inheritance: Inheritance, channel: socket.socket,
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, worker.stop.set)
     orphaned = asyncio.create_task(worker.channel.closed.wait())
     orphaned.add_done_callback(lambda _: worker.stop.set())
+    receive(ends.hand, worker.server.take)
     await worker.channel.ask("ready")
     await worker.stop.wait()
     if worker.retirement is None:

@@ -68,8 +68,7 @@ async def test_it_can_be_closed_while_it_waits(caplog: pytest.LogCaptureFixture)
             await loop.sock_connect(client, sock.getsockname())
             while not sock.tries:  # noqa: ASYNC110 - the loop tells nobody
                 await asyncio.sleep(0.01)
-            acceptor.close()
-            with pytest.raises(ConnectionResetError):
-                await loop.sock_recv(client, 1)
+            acceptor.close()  # who has come is still taken
+            assert await loop.sock_recv(client, 5) == b"hello"
     await asyncio.sleep(1.5 * accepting._REST)  # in which a forgotten timer would come
-    assert len(sock.tries) == 1
+    assert len(sock.tries) == 3

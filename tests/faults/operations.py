@@ -7,6 +7,7 @@ from tests.faults.promise import Row, Section
 RELOAD = "tests/app/test_reload.py::"
 ONE = "tests/cli/test_cli_operations.py::"
 SEVERAL = "tests/workers/test_workers.py::"
+DEATHS = "tests/workers/test_worker_deaths.py::"
 FAILED = "`file:line:column` of each fault in the log and in the answer to `POST /-/reload`; `samewire_config_last_reload_successful` is 0"
 RESTARTED = "an error in the log, `samewire_worker_restarts_total`"
 
@@ -98,6 +99,12 @@ SECTION = Section(
             "the others serve",
             RESTARTED + "; it is tried later and later, up to every 30 s",
             SEVERAL + "test_one_that_keeps_dying_comes_back_later_and_later",
+        ),
+        Row(
+            "a worker dies for which connections wait",
+            "each is served: by its next one, or by another",
+            RESTARTED,
+            DEATHS + "test_who_waits_to_be_accepted_is_served_whoever_dies",
         ),
         Row(
             "the parent dies",

@@ -14,13 +14,14 @@ import pytest
 from proxy.config.model import Config, Server
 from proxy.errors import ConfigError
 from proxy.workers import Supervisor
+from proxy.workers.handing import Hand
 from proxy.workers.process import Process
 from proxy.workers.summing import parse
 from tests.stage.client import Connection
 from tests.stage.process import DEADLINE, gone
 from tests.stage.upstream import events
 from tests.stage.wires import chunk, openai_answer
-from tests.workers.site import HELLO, JSON, STREAM, Site, site
+from tests.workers.site import CHAT, HELLO, JSON, STREAM, Site, site
 
 COUNT = "gen_ai_server_request_duration_seconds_count"
 
@@ -87,7 +88,8 @@ async def test_who_dies_during_a_scrape_is_counted_once() -> None:
         raise ConfigError([])
 
     supervisor = Supervisor(Config(Path("routes.yaml"), 1, Server(), (), {}, ()), load, lambda *_: 0)
-    worker = Process(0, supervisor.measure)
+    end, other = socket.socketpair()
+    worker = Process(0, Hand(end), supervisor.measure)
     worker.ready.set()
     supervisor._living.add(worker)
 
@@ -100,6 +102,8 @@ async def test_who_dies_during_a_scrape_is_counted_once() -> None:
     text = (await supervisor.measure()).decode()
     assert "a_total 5\n" in text
     supervisor._lock.close()
+    other.close()
+    assert worker.hand.close() == []
 
 
 async def test_scrapes_while_workers_die_never_fall(tmp_path: Path) -> None:
@@ -111,6 +115,43 @@ async def test_scrapes_while_workers_die_never_fall(tmp_path: Path) -> None:
             seen += await asyncio.gather(*(here.metric(COUNT) for _ in range(5)))
             here.upstream.answer(openai_answer(HELLO))
         assert seen == sorted(seen)
+
+
+@pytest.mark.parametrize("victims", [1, 2])
+async def test_who_waits_to_be_accepted_is_served_whoever_dies(tmp_path: Path, victims: int) -> None:
+    """By the next worker, or, when that has to wait for its turn to be started, by one of the others, if there is one."""
+    async with site(tmp_path) as here:
+        stays = set(sorted(await children(here, 2))[victims:])
+        for times in (1, 2, 3):
+            await serving(here, 2)
+            dying = await here.workers() - stays
+            for pid in dying:
+                os.kill(pid, signal.SIGSTOP)
+                await stopped(pid)
+            async with asyncio.timeout(DEADLINE), AsyncExitStack() as stack:
+                waiting = [await stack.enter_async_context(Connection(here.address)) for _ in range(40)]
+                for client in waiting:
+                    client.send("POST", "/v1/chat/completions", CHAT, JSON)
+                for pid in dying:
+                    os.kill(pid, signal.SIGKILL)
+                await here.says("another takes its place", times * victims)
+                waiting += [await stack.enter_async_context(Connection(here.address)) for _ in range(40)]
+                for client in waiting[40:]:
+                    client.send("POST", "/v1/chat/completions", CHAT, JSON)
+                assert {(await client.head())[0] for client in waiting} == {200}
+
+
+async def stopped(pid: int) -> None:
+    status = Path(f"/proc/{pid}/status")
+    async with asyncio.timeout(DEADLINE):
+        while "\nState:\tT" not in status.read_text("ascii"):  # noqa: ASYNC110, ASYNC240 - nobody tells; a read of /proc
+            await asyncio.sleep(0.005)
+
+
+async def serving(here: Site, number: int) -> None:
+    async with asyncio.timeout(DEADLINE):
+        while await here.metric("samewire_workers ") != number:  # noqa: ASYNC110 - a page tells of no change
+            await asyncio.sleep(0.005)
 
 
 async def test_what_the_dead_had_in_work_is_not_in_work(tmp_path: Path) -> None:
