@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from proxy.config import schema
+from proxy.config.client_dialects import load_client_dialects
 from proxy.config.diagnostics import locate
-from proxy.config.dialects import Shelf, read_text, shown
+from proxy.config.dialects import Shelf, Spec, read_text, shown
 from proxy.config.model import Config, Provider, Route
 from proxy.config.overrides import OVERRIDES
-from proxy.config.providers import Providers
+from proxy.config.providers import Providers, served_operations
 from proxy.config.report import Report
 from proxy.config.routes import Routes, aims
 from proxy.config.server import build_server
@@ -138,7 +139,7 @@ class _Loader:
         self, value: Mapping[str, Any], names: Mapping[str, Any], providers: Mapping[str, Provider], shelf: Shelf
     ) -> tuple[Route, ...]:
         specs = {name: shelf.spec(entry.get("dialect", "openai")) for name, entry in names.items() if name in providers}
-        operations = {name: spec.operations for name, spec in specs.items() if spec}
+        operations = {name: _served(names[name], spec) for name, spec in specs.items() if spec}
         builder = Routes(self.report, names, providers, operations)
         built = [found for position, entry in enumerate(value.get("routes", [])) if entry for found in builder.build(position, entry)]
         builder.shadowed(built)
@@ -152,6 +153,12 @@ class _Loader:
         for name in shelf.names():
             spec = shelf.spec(name)
             self.report.found += spec.faults() if spec else ()
+
+
+def _served(entry: Mapping[str, Any], spec: Spec) -> tuple[str, ...]:
+    """What clients may ask of a provider: what its host has, and what can be translated to its chat."""
+    own = served_operations(entry, spec.operations)
+    return own if "chat" not in own else tuple(dict.fromkeys((*own, *load_client_dialects().mappings)))
 
 
 def _take_out(value: dict[str, Any], fault: Fault) -> None:

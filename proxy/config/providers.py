@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -13,6 +13,7 @@ from yaml.nodes import ScalarNode
 from proxy.config.addresses import BaseUrl, check_proxy, is_public, parse_base_url
 from proxy.config.dialects import Shelf, Spec
 from proxy.config.files import DEMOS
+from proxy.config.globs import Glob
 from proxy.config.model import Credential, Provider, State, Timeouts, Tls
 from proxy.config.overrides import OVERRIDES, overridden
 from proxy.config.policy import Concurrency, Cooldown
@@ -55,8 +56,12 @@ class Providers:
         if spec is None or url is None:
             return None
         dialect = self.dialect(spec, name, entry, self.operations(name, state))
+        served = served_operations(entry, spec.operations)
+        self.unknown_operations(entry, spec.operations, path)
         if dialect is None:
             return None
+        if len(served) < len(spec.operations):
+            dialect = replace(dialect, operations=dialect.operations.only(served))
         keys = _credentials(entry, entry.get("auth", {"header": dialect.auth_header, "prefix": dialect.auth_prefix}))
         return Provider(
             name,
@@ -94,6 +99,12 @@ class Providers:
         if state == "no key" and name not in self.lent:
             return frozenset()
         return _DEMO_OPERATIONS if state == "demo" else None
+
+    def unknown_operations(self, entry: Mapping[str, Any], known: Sequence[str], path: SpecPath) -> None:
+        """Each name or pattern is of an operation that the dialect has."""
+        for position, text in enumerate(entry.get("operations", ())):
+            if not any(Glob(text).match(operation) is not None for operation in known):
+                self.report.unknown((*path, "operations", position), "operation", text, known)
 
     def spec(self, entry: Mapping[str, Any], path: SpecPath) -> Spec | None:
         name = entry.get("dialect", "openai")
@@ -186,6 +197,14 @@ class Providers:
             if found and isinstance(node, ScalarNode) and _is_literal(node.value):
                 hint = f"put it into an environment variable: ${{{_variable(str(path[1]))}}}"
                 self.report.warn(place, "inline-secret", "a secret stands in this file for all to read", hint, length=len(node.value))
+
+
+def served_operations(entry: Mapping[str, Any], known: Sequence[str]) -> tuple[str, ...]:
+    """Those of the dialect's operations that the host has."""
+    if "operations" not in entry:
+        return tuple(known)
+    globs = [Glob(text) for text in entry["operations"]]
+    return tuple(operation for operation in known if any(glob.match(operation) is not None for glob in globs))
 
 
 def _secrets(entry: Mapping[str, Any]) -> list[str]:

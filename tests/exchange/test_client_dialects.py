@@ -153,3 +153,105 @@ async def test_chat_is_as_ever() -> None:
     async with serving(GOOD_STREAM) as served:
         reply = await served.ask(STREAM)
         assert (reply.whole, reply.body.count(DONE)) == (True, 1)
+
+
+RESPONSE = {"id": "resp_1", "object": "response", "status": "completed", "model": "up-1", "output": [], "usage": {"input_tokens": 1}}
+ASKED = {"model": "m", "input": "Hi"}
+CHAT_ONLY = {"operations": ["chat"]}
+NATIVE, TRANSLATED = b"POST /v1/responses ", b"POST /v1/chat/completions "
+
+
+def response_events(status: str = "completed") -> bytes:
+    """A stream of Responses as an upstream sends it, with an event that nobody knows."""
+    types = ["response.created", "response.wonder", f"response.{status}"]
+    events = [{"type": kind, "sequence_number": number, "response": RESPONSE} for number, kind in enumerate(types)]
+    return sse(*(b"event: %b\ndata: %b\n\n" % (each["type"].encode(), json.dumps(each).encode()) for each in events))
+
+
+async def test_a_host_without_an_operation_is_asked_for_a_chat() -> None:
+    async with serving([request, json_answer(COMPLETION)], providers={"p0": CHAT_ONLY}) as served:
+        reply = await served.ask(ASKED, "/v1/responses")
+        assert served.upstream.requests[0].startswith(TRANSLATED)
+        assert (reply.status, reply.json()["object"], reply.json()["model"]) == (200, "response", "m")
+
+
+@pytest.mark.parametrize("own", ["p0", "p1"])
+async def test_the_next_target_may_serve_it_the_other_way(own: str) -> None:
+    """From what passes through to what is translated, and back; each is asked in its own words."""
+    answers = {"p0": [request, json_answer({}, b"500 No")], "p1": [request, json_answer(RESPONSE if own == "p1" else COMPLETION)]}
+    chats = "p1" if own == "p0" else "p0"
+    async with serving(answers["p0"], others=[answers["p1"]], providers={chats: CHAT_ONLY}, routes=FAILING_OVER) as served:
+        reply = await served.ask(ASKED, "/v1/responses")
+        heads = [upstream.requests[0].partition(b"HTTP")[0] for upstream in served.upstreams]
+        assert heads == ([NATIVE, TRANSLATED] if own == "p0" else [TRANSLATED, NATIVE])
+        assert (reply.status, reply.json()["object"], reply.json()["model"]) == (200, "response", "m")
+
+
+FAILING_OVER = [{"model": "m", "to": ["p0/up", "p1/up"], "failover": {"maybe_processed": "always"}}]
+
+
+async def test_streams_fail_over_between_the_two_ways() -> None:
+    cut = [request, sse(end=False)]
+    async with serving(cut, others=[GOOD_STREAM], providers={"p1": CHAT_ONLY}) as served:
+        reply = await served.ask(ASKED | {"stream": True}, "/v1/responses")
+        assert (reply.whole, kinds(reply.body)[-1]) == (True, "response.completed")
+    async with serving(cut, others=[[request, response_events()]], providers={"p0": CHAT_ONLY}) as served:
+        reply = await served.ask(ASKED | {"stream": True}, "/v1/responses")
+        assert (reply.whole, kinds(reply.body)) == (True, ["response.created", "response.wonder", "response.completed"])
+
+
+GOOGLE = {"p0": {"dialect": "gemini"}}
+CONTENTS = {"contents": [{"role": "user", "parts": [{"text": "Hi"}]}]}
+GENERATE = "/v1beta/models/m:streamGenerateContent"
+
+
+def content(text: str, finish: str | None = None) -> dict[str, Any]:
+    """One of Google's own events."""
+    candidate: dict[str, Any] = {"content": {"role": "model", "parts": [{"text": text}]}, "index": 0}
+    return {"candidates": [candidate | ({"finishReason": finish} if finish else {})], "modelVersion": "up-1"}
+
+
+SAID = [content("Hel"), content("lo", "STOP")]
+
+
+@pytest.mark.parametrize("query", ["", "?alt=json", "?alt=sse", "?alt=sse&key=mine"])
+@pytest.mark.parametrize(
+    ("providers", "script"),
+    [(GOOGLE, [request, sse(*map(event, SAID))]), ({"p0": CHAT_ONLY}, GOOD_STREAM)],
+    ids=["natively", "translated"],
+)
+async def test_the_client_says_how_it_wants_its_events(providers: Any, script: list[Step], query: str) -> None:
+    async with serving(script, providers=providers) as served:
+        reply = await served.ask(CONTENTS, GENERATE + query)
+        if "sse" in query:
+            found = [json.loads(data) for _, data in SseDecoder().feed(reply.body)]
+        else:
+            found = json.loads(reply.body)
+            assert reply.headers["content-type"].startswith("application/json")
+        parts = [part for each in found for part in each["candidates"][0].get("content", {}).get("parts", ())]
+        assert "".join(part.get("text", "") for part in parts) == "Hello"
+        assert (reply.whole, found[-1]["candidates"][0]["finishReason"]) == (True, "STOP")
+        line = served.upstream.requests[0].partition(b" HTTP")[0]
+        if providers is GOOGLE:
+            assert line == b"POST /v1/v1beta/models/up:streamGenerateContent?alt=sse"
+        assert b"key=" not in line
+
+
+@pytest.mark.parametrize("query", ["", "?alt=sse"])
+@pytest.mark.parametrize("providers", [GOOGLE, {"p0": CHAT_ONLY}], ids=["natively", "translated"])
+async def test_events_that_break_off(providers: Any, query: str) -> None:
+    said = event(SAID[0]) if providers is GOOGLE else delta("Hel")
+    async with serving([request, sse(said, end=False)], providers=providers) as served:
+        reply = await served.ask(CONTENTS, GENERATE + query)
+        assert not reply.whole
+        assert b"STOP" not in reply.body
+        last = json.loads(reply.body + b"]")[-1] if not query else json.loads(SseDecoder().feed(reply.body)[-1][1])
+        assert last["error"]["message"]
+
+
+async def test_what_an_upstream_that_speaks_it_is_asked_for() -> None:
+    async with serving([request, json_answer(content("Hello", "STOP"))], providers=GOOGLE) as served:
+        reply = await served.ask(CONTENTS, "/v1beta/models/m:generateContent?key=mine")
+        assert reply.json() == content("Hello", "STOP")
+        assert served.upstream.requests[0].startswith(b"POST /v1/v1beta/models/up:generateContent HTTP")
+        assert json.loads(sent(served)) == CONTENTS
