@@ -19,7 +19,7 @@ from proxy.errors import ExchangeError
 from proxy.mapping.context import Context
 from proxy.mapping.failures import Later
 from proxy.mapping.faults import Faults
-from proxy.mapping.mappings import RequestMapping, compile_request, compile_response, compile_template
+from proxy.mapping.mappings import RequestMapping, compile_foreign, compile_request, compile_response, compile_template
 from proxy.mapping.sections import SectionsMapping, compile_sections
 
 BodyKind = Literal["json", "multipart", "none", "websocket"]
@@ -81,10 +81,24 @@ def failure(error: ExchangeError) -> dict[str, Any]:
 
 
 @dataclass(frozen=True, slots=True)
+class Accepted:
+    """A body of another shape that an operation takes, too: one in whose members (name, text) each text of `has` is, and none of `lacks`.
+
+    The empty text is in each member that is there. `like`: it is brought into shape as a request of that operation is; '': by `rewrite`.
+    """
+
+    has: tuple[tuple[str, bytes], ...]
+    lacks: tuple[tuple[str, bytes], ...]
+    like: str
+    rewrite: Callable[..., tuple[dict[str, Any], tuple[str, ...]]]
+
+
+@dataclass(frozen=True, slots=True)
 class Operation:
     """One thing a client may ask for. The words are those of `dialects/client/openai.yaml`.
 
-    `chat`: an upstream's chat can serve it. `framings`: by the value of the query's `framed_by`; "" is for all others.
+    `chat`: an upstream's chat can serve it. `accepts`: bodies of other shapes.
+    `framings`: by the value of the query's `framed_by`; "" is for all others.
     """
 
     name: str
@@ -97,6 +111,7 @@ class Operation:
     tokens: bool = False
     large: bool = False
     chat: bool = False
+    accepts: tuple[Accepted, ...] = ()
     voice: Voice = PLAIN
     framed_by: str = ""
     framings: Mapping[str, Framing] = field(default_factory=lambda: {"": FRAMINGS["sse"]})
@@ -196,7 +211,10 @@ def read_client_dialect(outline: Spec, whole: Callable[[], Spec]) -> ClientDiale
     """
     voice = _voice(outline, whole)
     entries: Mapping[str, Mapping[str, Any]] = outline["operations"]
-    operations = tuple(_operation(name, entry, voice) for name, entry in entries.items())
+    accepts = [(rule["operation"], _accepted(whole, number, rule)) for number, rule in enumerate(outline.get("accept", ()))]
+    operations = tuple(
+        _operation(name, entry, voice, tuple(rule for taker, rule in accepts if taker == name)) for name, entry in entries.items()
+    )
     mappings = {name: partial(_compile_chat, whole, name) for name, entry in entries.items() if "chat" in entry}
     pages = tuple(_page(whole, name, entry, voice) for name, entry in outline.get("pages", {}).items())
     return ClientDialect(outline["dialect"], tuple(outline.get("roots") or (outline["root"],)), operations, pages, voice, mappings)
@@ -207,13 +225,28 @@ def _page(whole: Callable[[], Spec], name: str, entry: Mapping[str, Any], voice:
     return ClientPage(name, entry["path"], entry.get("method", "GET"), entry.get("header", ""), body, voice)
 
 
-def _operation(name: str, entry: Mapping[str, Any], voice: Voice) -> Operation:
+def _accepted(whole: Callable[[], Spec], number: int, rule: Mapping[str, Any]) -> Accepted:
+    def compiled() -> Callable[..., Any]:
+        faults, spec = Faults(), whole()
+        mapping = compile_foreign(spec["accept"][number]["rewrite"], ("accept", number, "rewrite"), read_pieces(spec, faults))
+        faults.raise_if_any()
+        if mapping is None:
+            raise ValueError(f"accept {number}: it says neither what it is like nor how it is brought into shape")
+        return mapping
+
+    has, lacks = (tuple((name, text.encode()) for name, text in rule.get(key, {}).items()) for key in ("has", "lacks"))
+    return Accepted(has, lacks, rule.get("like", ""), Later(compiled))
+
+
+def _operation(name: str, entry: Mapping[str, Any], voice: Voice, accepts: tuple[Accepted, ...]) -> Operation:
     known: dict[str, Any] = {key: value for key, value in entry.items() if key not in ("framing", "chat")}
     framing = entry.get("framing", "sse")
     if isinstance(framing, str):
         framing = {"$else": framing}
     framings = {("" if value == "$else" else value): FRAMINGS[kind] for value, kind in framing.items() if value != "query"}
-    return Operation(name=name, **known, chat="chat" in entry, voice=voice, framed_by=framing.get("query", ""), framings=framings)
+    return Operation(
+        name=name, **known, chat="chat" in entry, accepts=accepts, voice=voice, framed_by=framing.get("query", ""), framings=framings
+    )
 
 
 def _voice(outline: Spec, whole: Callable[[], Spec]) -> Voice:

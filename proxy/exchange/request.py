@@ -23,6 +23,7 @@ from proxy.exchange.body import BodyLimits, check_json_type, read_whole, whole
 from proxy.exchange.client import ClientRequest
 from proxy.exchange.form import FormRequest
 from proxy.exchange.named import checked
+from proxy.exchange.shapes import fitting, reshaped
 from proxy.exchange.target import TargetCall
 from proxy.mapping.context import Context
 from proxy.mapping.mappings import Rejected
@@ -119,7 +120,7 @@ class BareRequest:
 class JsonRequest:
     """A JSON object, its members taken apart only as far as needed."""
 
-    __slots__ = ("_body", "_in_path", "_members", "model", "single", "stream", "usage_wanted")
+    __slots__ = ("_accepted", "_body", "_in_path", "_members", "model", "single", "stream", "usage_wanted")
 
     repeatable = True
 
@@ -135,6 +136,7 @@ class JsonRequest:
         self._in_path = operation.model == "path"
         self.model = checked(unquote(name)) if self._in_path else _model(members, operation)
         self.stream = _stream_wanted(members, operation.stream)
+        self._accepted = fitting(operation.accepts, members.raws) if operation.accepts else ()
         self.single = members.get("n") in (None, b"null", b"1")
         self.usage_wanted = self.stream and _usage_wanted(members.get("stream_options"))
 
@@ -150,6 +152,8 @@ class JsonRequest:
         try:
             if target.client is not None and context.client is not None:
                 return JSON_LINE, *self._translated(target.client, target, context, context.client)
+            if self._accepted:
+                return JSON_LINE, *self._reshaped(target, context)
             if mapping is None:
                 return JSON_LINE, self._passed(target, context), ()
             body, dropped = mapping(self._edited(target, context), context)
@@ -207,13 +211,25 @@ class JsonRequest:
             chat |= {"stream": True, "stream_options": {"include_usage": True}}
         chat = _ruled(chat, target, context)
         self.single = chat.get("n") in (None, 1)
-        operation = target.operation
-        if operation.request is not None:
-            chat, more = operation.request(chat, context)
-            dropped = tuple(dict.fromkeys(dropped + more))
-        elif operation.members is not None:
-            chat |= operation.members(chat, context)
-        return _encode(chat), dropped
+        return _spoken(chat, dropped, target, context)
+
+    def _reshaped(self, target: TargetCall, context: Context) -> tuple[bytes, tuple[str, ...]]:
+        """A body of another shape, as the operation has it."""
+        document, dropped = reshaped(_decode(self._body), self._accepted, target, context)
+        if target.rename is not None:
+            document["model"] = target.choice.model
+        return _spoken(_ruled(document, target, context), dropped, target, context)
+
+
+def _spoken(document: dict[str, Any], dropped: tuple[str, ...], target: TargetCall, context: Context) -> tuple[bytes, tuple[str, ...]]:
+    """The upstream's body of a document of the operation that it is asked for, and all that was lost."""
+    operation = target.operation
+    if operation.request is not None:
+        document, more = operation.request(document, context)
+        dropped = tuple(dict.fromkeys(dropped + more))
+    elif operation.members is not None:
+        document |= operation.members(document, context)
+    return _encode(document), dropped
 
 
 def _model(members: Members, operation: Operation) -> str | None:

@@ -45,6 +45,7 @@ class TargetCall:
     `rules`: what the route sets by default, always, or within bounds; `edits`: that, and what the
     dialect sets. `secrets`: what the upstream is sent and must not show.
     `operation`: the upstream's that is asked; `client`: how the client's own becomes that and back, None: they are the same.
+    `clients`: all such ways.
     `standing`: whether it is being left alone; `gate`: the provider's, where it has a limit.
     """
 
@@ -53,6 +54,7 @@ class TargetCall:
     route: str
     operation: DialectOperation
     client: ClientMapping | None
+    clients: Mapping[str, ClientMapping]
     provider: Provider
     origin: Origin
     head: bytes
@@ -137,6 +139,7 @@ def build(
         route=route.name,
         operation=operation,
         client=clients[choice.operation] if choice.translated and clients is not None else None,
+        clients={} if clients is None else clients,
         provider=provider,
         origin=_origin(provider),
         head=_request_line(choice, False) + lines if fixed else b"",

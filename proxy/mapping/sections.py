@@ -18,7 +18,7 @@ from proxy.mapping.rewrites import Rewrites
 from proxy.mapping.section import KINDS, Framing, Kind, Template
 from proxy.mapping.writer import SectionWriter
 
-_KEYS = frozenset(("named", "numbered", "vars", "begin", "sections", "end", "fail"))
+_KEYS = frozenset(("named", "numbered", "vars", "begin", "sections", "end", "done", "fail"))
 _SECTION_KEYS = frozenset(("open", "piece", "annotation", "close", "item"))
 #: What templates see beside the variables of every mapping: `.` is `document`.
 _VARIABLES = {
@@ -38,6 +38,7 @@ class SectionsMapping:
     """The `stream:` part of an operation of a client dialect, compiled.
 
     `named`: an event's name is its data's `type`. `numbered`: the member that counts the events, '' for none.
+    `done`: the data of an event behind the end, which is no JSON; '' for none.
     `variables`: what all templates may use, made once when a stream begins.
     """
 
@@ -47,6 +48,7 @@ class SectionsMapping:
     kinds: Mapping[str, Kind]
     begin: Template | None
     end: Template | None
+    done: str
     fail: Template | None
 
     def open(self, context: Context, *, framing: Framing) -> SectionWriter:
@@ -70,6 +72,7 @@ def compile_sections(spec: Mapping[str, Any], path: SpecPath, pieces: Pieces) ->
         numbered=str(spec.get("numbered", "")),
         variables=variables,
         kinds=kinds,
+        done=str(spec.get("done", "")),
         **{name: _template(spec, name, path, pieces, known) for name in ("begin", "end", "fail")},
     )
 

@@ -359,6 +359,8 @@ class SectionWriter(Tokens):
         self.begin()
         self.conclude()
         self.write(self.mapping.end, self.facts)
+        if self.mapping.done:
+            self.out.append(self.framing.event(self.mapping.done.encode()))
         self.out.append(self.framing.end(begun=self.started or bool(self.out)))
 
     def fail(self, failure: Mapping[str, Any], error: Any) -> bytes:
