@@ -36,7 +36,7 @@ class Voice:
     """How the gateway speaks for itself: its errors and, in a stream, its signs of life.
 
     `statuses`: the dialect's HTTP statuses by ours, where they differ. `body` makes the dialect's envelope of a failure (message, type,
-    code, param, status, and what else is known); None: OpenAI's. `event`: the name of an error's event.
+    code, param, status, request_id, and what else is known); None: OpenAI's. `event`: the name of an error's event.
     `heartbeat`: an event that means nothing, or its bytes; None: what the framing has for it.
     """
 
@@ -49,11 +49,12 @@ class Voice:
         """The HTTP status that a client of this dialect expects."""
         return self.statuses.get(error.status, error.status)
 
-    def envelope(self, error: ExchangeError) -> Any:
+    def envelope(self, error: ExchangeError, request_id: str = "") -> Any:
         """The error in the dialect's shape."""
         if self.body is None:
             return error.envelope()
-        return self.body(failure(error), Context(model="", status=self.status(error)))
+        told = failure(error) | ({"request_id": request_id} if request_id else {})
+        return self.body(told, Context(model="", status=self.status(error)))
 
     def silence(self, framing: Framing) -> bytes:
         """What keeps a connection alive and is no event: it may stand before the first."""
@@ -127,12 +128,14 @@ class ClientMapping:
     """How an operation is served by an upstream's chat.
 
     `request`: the client's body → the canonical one. `answer`: a canonical answer → the client's. `stream`: None: it does not stream.
+    `estimated`: nobody is asked; `answer` is made of `{tokens}`, as many as the request is guessed to be.
     """
 
     request: RequestMapping
     answer: Callable[[dict[str, Any], Context], dict[str, Any]]
     stream: SectionsMapping | None
     rows: Rows
+    estimated: bool = False
 
     def traits(self, model: str) -> dict[str, Any]:
         """The traits that the client's dialect gives a model."""
@@ -279,6 +282,10 @@ def _compile_chat(whole: Callable[[], Spec], operation: str) -> ClientMapping:
     faults, spec = Faults(), whole()
     pieces = read_pieces(spec, faults)
     part, path = spec["operations"][operation]["chat"], ("operations", operation, "chat")
+    if "estimate" in part:
+        answer = compile_template(part["estimate"], (*path, "estimate"), pieces)
+        faults.raise_if_any()
+        return ClientMapping(_compile_chat(whole, part["like"]).request, answer, None, read_rows(spec), estimated=True)
     request = compile_request(part["request"], (*path, "request"), pieces)
     response = compile_response(part["response"], (*path, "response"), pieces)
     stream = compile_sections(part["stream"], (*path, "stream"), pieces) if "stream" in part else None

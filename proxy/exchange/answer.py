@@ -174,7 +174,7 @@ class Answer:
             # The rest of a body that nobody wants is not waited for.
             self.keep_alive = self.keep_alive and self._request.content.is_eof()
             headers = JSON + b"".join(header_bytes(name, value) for name, value in error.headers.items())
-            self.whole(self.voice.status(error), headers, _encode(self.voice.envelope(error)))
+            self.whole(self.voice.status(error), headers, _encode(self.voice.envelope(error, self._request_id)))
             return
         self.keep_alive = False
         if not self.ended:
@@ -183,7 +183,7 @@ class Answer:
 
     def _last_event(self, error: ExchangeError) -> bytes:
         """A failure, as the client expects it in its stream."""
-        envelope = self.voice.envelope(error)
+        envelope = self.voice.envelope(error, self._request_id)
         told = self.writer.fail(failure(error), envelope) if self.writer is not None else b""
         if told:
             return told
@@ -227,6 +227,11 @@ class Answer:
         """Gives a client up that does not read; its handler is cancelled."""
         if self._connection.transport is not None:
             self._connection.transport.abort()
+
+    @property
+    def _request_id(self) -> str:
+        """It stands first in what every answer carries."""
+        return self.fixed.partition(b"\r\n")[0].partition(b": ")[2].decode("latin-1")
 
     def _head(self, status: int, headers: bytes) -> bytes:
         line = STATUS_LINES.get(status) or b"HTTP/1.1 %d Status\r\n" % status

@@ -22,6 +22,7 @@ from proxy.codecs import DECODERS
 from proxy.codecs.members import Members, MembersError
 from proxy.errors import ClientError, ExchangeError, UpstreamError
 from proxy.exchange.answer import JSON, SSE
+from proxy.exchange.estimate import tokens_of
 from proxy.exchange.faults import failed_inside, refused
 from proxy.exchange.held import FREE, crowded
 from proxy.exchange.inflate import Inflater
@@ -94,6 +95,9 @@ class Attempt:
         head, body = self._request()
         if isinstance(body, bytes) and len(body) > LARGE:
             await asyncio.sleep(0)  # so much has been copied that others should have their turn
+        if target.client is not None and target.client.estimated and isinstance(body, bytes):
+            self._estimate(target.client, body)
+            return
         pool, connect = exchange.rooms.pool, target.timeouts.connect or NEVER
         call = pool.send_now(target.origin, head, body, connect=connect) or await pool.send(target.origin, head, body, connect=connect)
         # Only now: a form may take the client longer than an upstream may think.
@@ -107,6 +111,14 @@ class Attempt:
         except BaseException:
             call.abort()
             raise
+
+    def _estimate(self, client: ClientMapping, body: bytes) -> None:
+        """Answers what a body that is not sent would come to."""
+        answer = client.answer({"tokens": tokens_of(body)}, self._context.client or self._context)
+        self.answered = monotonic()
+        self._exchange.answer.whole(
+            200, JSON + self._target.provider_line + b"x-samewire-estimated: true\r\n" + self._head, _encode(answer)
+        )
 
     def _request(self) -> tuple[bytes, Body]:
         """What is sent: the head but for its framing, and the body. Raises ClientError."""

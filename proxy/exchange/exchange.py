@@ -200,7 +200,7 @@ class Exchange:
         except ExchangeError as error:
             await Recovery(self, resolution).run(target, error)
         else:
-            if target.standing.ailing:
+            if target.standing.ailing and not (target.client is not None and target.client.estimated):
                 target.standing.succeeded(self.record.start)
 
     def known_by(self, route: Route) -> bytes | None:
