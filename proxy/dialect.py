@@ -27,6 +27,7 @@ from proxy.mapping.mappings import (
     compile_request,
     compile_response,
 )
+from proxy.mapping.operators import mentions
 from proxy.mapping.schemas import Level
 from proxy.mapping.stream import StreamMapping
 from proxy.mapping.streams import compile_stream, trace_stream
@@ -113,7 +114,9 @@ class DialectOperation:
 
     @_Part
     def request(self) -> RequestMapping | None:
-        return compile_request(self._part.get("request", {}), (*self._at, "request"), self._pieces)
+        # The request as others see it (`$req`) has its messages as they came.
+        usual = not mentions([self._part.get(part) for part in ("response", "stream")], "$req", self._pieces.defs)
+        return compile_request(self._part.get("request", {}), (*self._at, "request"), self._pieces, usual=usual)
 
     @_Part
     def foreign(self) -> RequestMapping | None:

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,7 @@ from proxy.codecs import DECODERS
 from proxy.dialect import FOREIGN, Dialect, DialectOperation
 from proxy.errors import UpstreamError
 from proxy.mapping.context import Context
-from proxy.mapping.mappings import Rejected
+from proxy.mapping.mappings import Rejected, RequestMapping
 
 NOW = 1_700_000_000
 KEYS = {
@@ -43,6 +44,7 @@ KEYS = {
 FILES = {"case.yaml", "request.json", "upstream.json", "answer.json", "answer.sse", "answer.ndjson", "response.json", "response.sse"}
 
 _decode = msgspec.json.decode
+_raws = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _UUID = re.compile(rb"(?<![0-9A-Za-z])[0-9a-f]{24}(?![0-9A-Za-z])")
 
 
@@ -121,10 +123,21 @@ class Case:
         if operation.foreign is not None and FOREIGN.search(text):
             body, _ = operation.foreign(body, context)
         if operation.request is not None:
-            return operation.request(body, context)
+            return self._mapped(operation.request, body)
         if operation.members is not None:
             body |= operation.members({name: body[name] for name in operation.members.reads if name in body}, context)
         return body, ()
+
+    def _mapped(self, mapping: RequestMapping, body: dict[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
+        """Whether its messages are taken to be of the usual form or not, the same must be made of it."""
+        usual = None
+        if mapping.usual is not None and (document := mapping.read(_raws(msgspec.json.encode(body)))) is not None:
+            with suppress(Rejected):
+                usual = mapping.usual(document, self._context())
+        made = mapping(body, self._context())
+        if usual is not None and neutral(msgspec.json.encode(usual)) != neutral(msgspec.json.encode(made)):
+            raise CaseError("read in full it is another request")
+        return made
 
     # ── answers ──
 

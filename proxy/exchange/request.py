@@ -26,7 +26,7 @@ from proxy.exchange.named import checked
 from proxy.exchange.shapes import fitting, reshaped
 from proxy.exchange.target import TargetCall
 from proxy.mapping.context import Context
-from proxy.mapping.mappings import Rejected
+from proxy.mapping.mappings import Rejected, RequestMapping
 from proxy.upstream import Body as WholeBody
 
 _decode = msgspec.json.Decoder().decode
@@ -156,7 +156,7 @@ class JsonRequest:
                 return JSON_LINE, *self._reshaped(target, context)
             if mapping is None:
                 return JSON_LINE, self._passed(target, context), ()
-            body, dropped = mapping(self._edited(target, context), context)
+            body, dropped = self._mapped(mapping, target, context)
             return JSON_LINE, _encode(body), dropped
         except Rejected as rejection:
             message = rejection.message
@@ -199,6 +199,14 @@ class JsonRequest:
         if target.rename is not None and not self._in_path:
             document["model"] = target.choice.model
         return _ruled(document, target, context)
+
+    def _mapped(self, mapping: RequestMapping, target: TargetCall, context: Context) -> tuple[dict[str, Any], tuple[str, ...]]:
+        """The upstream's body, by the rules for messages of the usual form where they can be used, and what was lost."""
+        if mapping.usual is not None and (document := mapping.read(self._members.raws)) is not None and not _of_messages(target):
+            if target.rename is not None and not self._in_path:
+                document["model"] = target.choice.model
+            return mapping.usual(_ruled(document, target, context), context)
+        return mapping(self._edited(target, context), context)
 
     def _translated(self, client: ClientMapping, target: TargetCall, context: Context, of_client: Context) -> tuple[bytes, tuple[str, ...]]:
         """The body by way of the canonical one, which is what the route's rules are about, and what was lost on both ways."""
@@ -261,6 +269,11 @@ def _ruled(document: dict[str, Any], target: TargetCall, context: Context) -> di
         document.pop(name, None)
     context.req = document
     return document
+
+
+def _of_messages(target: TargetCall) -> bool:
+    """Whether the route has rules about the messages."""
+    return "messages" in target.choice.route.drop or (target.rules is not None and "messages" in target.rules.reads)
 
 
 def _members(body: bytes) -> Members:

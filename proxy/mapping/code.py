@@ -31,12 +31,16 @@ NO_READS: frozenset[str] = frozenset()
 class Node:
     """What the rules read of one place in an event: named fields, items, or the whole value; `tested`: whether there is anything.
 
-    Built while the rules are compiled for plain dicts; `proxy.mapping.typed` turns it into a msgspec type.
+    Built while the rules are compiled for plain dicts; `proxy.mapping.typed` turns it into a msgspec type. Or it is `closed`: all that
+    the place may have was known before; it has then `kind`, and is there for certain where it is `required`.
     """
 
-    __slots__ = ("fields", "items", "presence", "tested", "whole")
+    __slots__ = ("closed", "fields", "items", "kind", "presence", "required", "tested", "whole")
 
-    def __init__(self) -> None:
+    def __init__(self, kind: str = "", *, closed: bool = False, required: bool = False) -> None:
+        self.kind = kind
+        self.closed = closed
+        self.required = required
         self.fields: dict[str, Node] = {}
         self.items: Node | None = None
         self.presence: set[str] = set()
@@ -119,6 +123,10 @@ class Pieces(msgspec.Struct):
     made: frozenset[str] = frozenset()
 
 
+class Unfit(Exception):
+    """Rules that cannot be compiled for closed places: they take one as a whole."""
+
+
 def names() -> dict[str, Value]:
     """The variables that every mapping has."""
     known = {name: Value(f"context.{name}", absent=False) for name in ("model", "public", "now", "status", "stream")}
@@ -145,6 +153,7 @@ class Code:
         self.remember_reads = True
         self.reading: set[str] = set()
         self.flags: dict[str, set[str]] = {}
+        self.shapes: Mapping[str, Node] = {}  # closed members of a request
 
     def line(self, text: str) -> None:
         self.lines.append("    " * self.depth + text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import takewhile
 from typing import Any
 
 from msgspec.structs import replace
@@ -34,7 +35,7 @@ class Defs(Operators):
             return self.template(self.pieces.defs[wanted], ("defs", wanted), replace(inner, item=item))
         if not env.stateful and not self.tracing:
             absent = "$of" in spec and item.absent
-            if self.takes_content(self.pieces.defs[wanted]) and item.kind != "str":
+            if self.takes_content(self.pieces.defs[wanted]) and (item.kind != "str" or item.absent):
                 return self.use_content(wanted, ("defs", wanted), replace(inner, item=item))
             return self.call_def(wanted, replace(inner, item=item, conditional=env.conditional or absent), absent)
         if "$of" not in spec or not item.absent:
@@ -59,9 +60,18 @@ class Defs(Operators):
             self.line(f"{name} = {value.code}")
             found.append(value)
 
+        if item.kind == "str":
+            self.branch(f"if {item.code} is not None", lambda: of(replace(item, absent=False)))
+            return joined(name, [*found, ABSENT])
         self.branch(f"if type({item.code}) is str", lambda: of(replace(item, kind="str", absent=False)))
         self.branch(f"elif {item.code} is not None", lambda: of(replace(item, absent=False)))
         return joined(name, [*found, ABSENT])
+
+    def acts(self, name: str) -> bool:
+        """Whether a def does more than to give its value: refuses, or notes what was used."""
+        start = next(place for place, line in enumerate(self.functions) if line.startswith(f"    def {name}("))
+        lines = (line.lstrip() for line in self.functions[start + 1 :])
+        return any(line.startswith(("raise ", "used |=")) for line in takewhile(lambda line: not line.startswith("def "), lines))
 
     def call_def(self, wanted: str, env: Env, absent: bool) -> Value:
         """A def as a function, written once for all places that see the same things.
@@ -73,11 +83,23 @@ class Defs(Operators):
         item = env.item
         local = {name: value for name, value in env.names.items() if self.lasting.get(name) is not value}
         kinds = tuple((name, value.kind, value.reads) for name, value in local.items())
-        seen = (wanted, kinds, item.kind, item.reads, item.certain, item.family, env.rejects, env.conditional, env.condition, self.track)
+        seen = (
+            wanted,
+            kinds,
+            item.kind,
+            item.node,
+            item.reads,
+            item.certain,
+            item.family,
+            env.rejects,
+            env.conditional,
+            env.condition,
+            self.track,
+        )
         if seen not in self.shared:
             self.written += 1
             name = f"d_{self.written}"
-            inside = replace(item, code=self.name("i"), absent=not absent)
+            inside = replace(item, code=self.name("i"), absent=item.absent and not absent)
             given = {label: replace(value, code=self.name("g")) for label, value in local.items()}
             with self.aside(f"def {name}({', '.join([inside.code, *(value.code for value in given.values())])})"):
                 body = replace(env, item=inside, names={**env.names, **given})
@@ -88,6 +110,8 @@ class Defs(Operators):
             self.reading = outer
         name, value, reading = self.shared[seen]
         self.reading |= reading
+        if value.nothing and item.node is not None and item.node.closed and not self.acts(name):
+            return ABSENT
         call = f"{name}({', '.join([item.code, *(each.code for each in local.values())])})"
         code = f"{call} if {item.code} is not None else None" if absent else call
         return replace(value, code=self.assign(code, "u"), absent=value.absent or absent)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from proxy.errors import SpecPath
 from proxy.mapping import paths, syntax
-from proxy.mapping.code import UNKNOWN, Env, Value
+from proxy.mapping.code import UNKNOWN, Env, Node, Value
 from proxy.mapping.filtering import Filtering
 from proxy.mapping.paths import Index, Name
 from proxy.mapping.reading import ABSENT, compare
@@ -37,7 +37,7 @@ class Expressions(Filtering):
         """As `expression`, but of a path only the truth is wanted: a list need not be read in full for it."""
         if isinstance(tree, Path) and paths.singular(tree.segments):
             value = self.path(tree, path, env)
-            if value.node is not None:
+            if value.node is not None and not value.node.closed:
                 value.node.tested = True
             return value
         if isinstance(tree, Path):
@@ -50,18 +50,22 @@ class Expressions(Filtering):
 
     def any(self, tree: Path, path: SpecPath, env: Env) -> Value:
         """Whether a path finds anything: the first is enough."""
+        begun = len(self.lines)
         found = self.assign("False")
         reads: set[str] = set()
 
         looped = any(not any(isinstance(selector, Name | Index) for selector in segment) for segment in tree.segments)
 
         def find(value: Value) -> None:
-            reads.update(self.used(value).reads)
+            reads.update(value.reads if value.node is not None and value.node.closed else self.used(value).reads)
             self.line(f"{found} = True")
             if looped:
                 self.line("break")
 
         self.visit(self.root(tree, path, env), tree.segments, env.root, find)
+        if len(self.lines) == begun + 1:  # there is no place where it could be
+            del self.lines[begun:]
+            return Value("False", absent=False)
         return Value(found, absent=False, reads=frozenset(reads))
 
     def inverse(self, value: Value) -> Value:
@@ -151,16 +155,21 @@ class Expressions(Filtering):
         """The first or the last that a path finds: it need not be followed further."""
         found = self.assign("None")
         reads: set[str] = set()
+        closed: list[Node] = []
 
         def take(value: Value) -> None:
-            reads.update(self.used(value).reads)
-            self.line(f"{found} = {self.used(value).code}")
+            if value.node is not None and value.node.closed:
+                closed.append(value.node)
+            else:
+                value = self.used(value)
+            reads.update(value.reads)
+            self.line(f"{found} = {value.code}")
             self.line("break")
 
         self.backwards = last
         self.visit(self.root(tree, path, env), tree.segments, env.root, take)
         self.backwards = False
-        return Value(found, reads=frozenset(reads))
+        return Value(found, reads=frozenset(reads), node=closed[0] if closed else None)
 
     # -- paths ---------------------------------------------------------------------------------------------------
 

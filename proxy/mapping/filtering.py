@@ -76,6 +76,8 @@ class Filtering(Reading):
             empty = "" if operand.kind in ("str", "list", "dict") else f"{code} is False or {code} == 0"
             kept = f"{code} if {code} or {empty} else None" if empty else f"{code} or None"
             return Value(self.assign(kept), kind=operand.kind, reads=operand.reads)
+        if operand.kind == "str" and entry.name in ("string", "object"):
+            return operand if entry.name == "string" else ABSENT
         inline = self.inline(entry, operand, arguments)
         if not inline:
             call = self.call(entry, code, [argument.code for argument in arguments])
@@ -93,6 +95,8 @@ class Filtering(Reading):
             form = "{0}.get({v}) if type({v}) is str else None"
         if not form:
             return ""
+        if operand.kind == "str" and not operand.absent:  # which need not be asked
+            form = form.replace("type({v}) is str and ", "").removesuffix(" if type({v}) is str else None")
         self.constants |= {"f_legal": filters.LEGAL.fullmatch, f"f_{entry.name}": entry.function}
         return form.format(*(argument.code for argument in arguments), v=operand.code, f=f"f_{entry.name}")
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from dataclasses import replace as dataclass_replace
 from functools import partial
 from typing import Any
 
@@ -14,13 +15,16 @@ import msgspec
 from msgspec.structs import replace
 
 from proxy.errors import SpecPath
-from proxy.mapping.code import Env, Node, Pieces, Value, names
+from proxy.mapping.code import Env, Node, Pieces, Unfit, Value, names
 from proxy.mapping.completion import settle, told_its_end
 from proxy.mapping.context import Context
 from proxy.mapping.documents import decode
 from proxy.mapping.failures import ErrorMapping, Later
 from proxy.mapping.rewrites import Rewrites
-from proxy.mapping.typed import decoder
+from proxy.mapping.typed import MESSAGES, decoder
+
+_decode = msgspec.json.Decoder().decode
+_decode_usual = decoder(MESSAGES).decode  # type: ignore[union-attr]  # it is closed
 
 #: A parameter that carries the value which OpenAI documents as its default says nothing, and cannot be lost.
 NEUTRAL: dict[str, Any] = {
@@ -59,13 +63,28 @@ class Rejected(Exception):
 
 @dataclass(frozen=True, slots=True)
 class RequestMapping:
-    """A request's body and the names of the parameters that it could not carry."""
+    """A request's body and the names of the parameters that it could not carry.
+
+    `usual`: the same for bodies whose messages are of the usual form, where there is one; `read` reads such a body.
+    """
 
     function: Callable[..., tuple[dict[str, Any], int, list[str]]]
     rewrites: bool
     carried: frozenset[str]
     parameters: Mapping[str, int]
     ignored: frozenset[str]
+    usual: RequestMapping | None = None
+
+    @staticmethod
+    def read(members: Mapping[str, msgspec.Raw]) -> dict[str, Any] | None:
+        """A body of these members, for `usual`; None where it is to be read in full. Raises msgspec.DecodeError."""
+        if "messages" not in members:
+            return None
+        try:
+            messages = _decode_usual(members["messages"])
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return None
+        return {name: messages if name == "messages" else _decode(text) for name, text in members.items()}
 
     def __call__(self, body: dict[str, Any], context: Context) -> tuple[dict[str, Any], tuple[str, ...]]:
         """The upstream's body, made of `body` (which may be changed in place). Raises Rejected."""
@@ -79,13 +98,32 @@ class RequestMapping:
         return not (name in self.ignored or (self.rewrites and name in new) or (name in NEUTRAL and NEUTRAL[name] == value))
 
 
-def compile_request(spec: Mapping[str, Any], path: SpecPath, pieces: Pieces, *, trace: bool = False) -> RequestMapping | None:
-    """The `request:` part of an operation; None when it is passthrough. Where something is refused or reported, it is decoded."""
+def compile_request(
+    spec: Mapping[str, Any], path: SpecPath, pieces: Pieces, *, usual: bool = False, trace: bool = False
+) -> RequestMapping | None:
+    """The `request:` part of an operation; None when it is passthrough. Where something is refused or reported, it is decoded.
+
+    `usual`: compile it for messages of the usual form as well.
+    """
     if not any(key in spec for key in ("body", "rewrite", "reject", "report")):
         return None
+    plain = _request(spec, path, pieces, trace=trace)
+    if trace or not usual or "body" not in spec or pieces.faults.found:
+        return plain
+    try:
+        return dataclass_replace(plain, usual=_request(spec, path, pieces, shapes={"messages": MESSAGES}))
+    except Unfit:
+        return plain
+
+
+def _request(
+    spec: Mapping[str, Any], path: SpecPath, pieces: Pieces, *, trace: bool = False, shapes: Mapping[str, Node] | None = None
+) -> RequestMapping:
+    """`shapes`: members of which all is known."""
     rewrites = "body" not in spec
     rules = spec.get("rewrite", [{"set": spec.get("members", {})}])
-    source = Rewrites(pieces, trace=trace, track=True)
+    source = Rewrites(pieces, trace=trace, track=True, typed=shapes is not None)
+    source.shapes = shapes or {}
     source.constants["Rejected"] = Rejected
     root = Value("document", absent=False, kind="request")
     env = Env(root, root, names(), rejects=True)
@@ -129,7 +167,8 @@ def prepare(source: Rewrites, spec: Mapping[str, Any], path: SpecPath, env: Env)
     for name, template in spec.get("vars", {}).items():
         source.reading = set()
         value = source.named(source.template(template, (*path, "vars", name), env))
-        known[name] = Value(value.code, value.absent, value.kind, frozenset(source.reading))
+        closed = value.node if value.node is not None and value.node.closed else None
+        known[name] = Value(value.code, value.absent, value.kind, frozenset(source.reading), node=closed)
     for position, rule in enumerate(spec.get("reject", ())):
         condition = source.decide(rule["if"], (*path, "reject", position, "if"), env)
         with source.block(f"if {condition.code}"):
@@ -173,7 +212,8 @@ def compile_members(spec: Mapping[str, Any], path: SpecPath, pieces: Pieces) -> 
         with source.block(f"if {value} is not None and {value} != document.get({name!r})"):
             source.line(f"changes[{name!r}] = {value}")
     source.line("return changes")
-    return MemberMapping(frozenset(node.fields) | frozenset(map(str, spec)), source.function("members", "document, context"))
+    all_of_it = {"messages"} if node.whole else set()
+    return MemberMapping(frozenset(node.fields) | frozenset(map(str, spec)) | all_of_it, source.function("members", "document, context"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -98,8 +98,8 @@ class Operators(Templates):
             return joined(name, branches)
         return replace(joined(name, branches), absent=True)
 
-    def alternative(self, name: str, header: str, spec: Any, path: SpecPath, env: Env) -> Value:
-        """One branch: its value goes to `name`."""
+    def alternative(self, name: str, header: str, spec: Any, path: SpecPath, env: Env, *, alone: bool = False) -> Value:
+        """One branch: its value goes to `name`. `alone`: no other depends on its having been there."""
         found: list[Value] = []
 
         def build() -> None:
@@ -109,7 +109,9 @@ class Operators(Templates):
 
         before = len(self.lines)
         self.branch(header, build)
-        if header == "else" and found[0].nothing and len(self.lines) == before + 2:  # an assignment of nothing, and nothing behind it
+        if (
+            (alone or header == "else") and found[0].nothing and len(self.lines) == before + 2
+        ):  # an assignment of nothing, and nothing behind it
             del self.lines[before:]
         return found[0]
 
@@ -135,7 +137,7 @@ class Operators(Templates):
         branches: list[Value] = []
         for position, choice in enumerate(self.listed(spec, "$first", path)):
             header = "if True" if all(branch.nothing for branch in branches) else f"if {name} is None"
-            branches.append(self.alternative(name, header, choice, (*path, "$first", position), replace(env, conditional=True)))
+            branches.append(self.alternative(name, header, choice, (*path, "$first", position), replace(env, conditional=True), alone=True))
         if all(branch.nothing for branch in branches):
             return ABSENT
         value = joined(name, branches)
@@ -152,8 +154,12 @@ class Operators(Templates):
             else:
                 self.collect(name, self.named(self.used(value)), begun=False)
 
+        before = len(self.lines)
         self.each(spec, path, env, add)
-        return Value(name, kind="list")
+        if len(self.lines) > before:
+            return Value(name, kind="list")
+        self.lines.pop()
+        return ABSENT
 
     def each(self, spec: dict[Any, Any], path: SpecPath, env: Env, body: Callable[[Env], None]) -> None:
         """Run `body` for each item: `.`, `$pos` and the `$as` name stand for it."""
@@ -197,9 +203,11 @@ class Operators(Templates):
                 self.each_part(self.expression(tree.operand, path, env), body)
                 return
         value = self.loop_value(source, path, env)
+        if value.nothing:
+            return
         item = self.item(value)
         typed = self.typed and value.node is not None and value.node.is_list
-        several = f"({value.code} or ())" if typed or value.kind == "list" else self.several(value.code)
+        several = (f"({value.code} or ())" if value.absent else value.code) if typed or value.kind == "list" else self.several(value.code)
         with self.block(f"for {item.code} in {several}"):
             if not item.absent:
                 body(item)
@@ -237,7 +245,8 @@ class Operators(Templates):
                 return self.text(source, path, env)
             if isinstance(tree, syntax.Path):
                 return self.path(tree, path, env)
-        return self.named(self.silent(source, path, env))
+        value = self.silent(source, path, env)
+        return value if value.nothing else self.named(value)
 
     def op_concat(self, spec: dict[Any, Any], path: SpecPath, env: Env) -> Value:
         name = self.assign("None", "l")

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from msgspec.structs import replace
 
 from proxy.mapping import paths
-from proxy.mapping.code import Code, Node, Value, attribute
+from proxy.mapping.code import Code, Node, Unfit, Value, attribute
 from proxy.mapping.needs import first_name, tested
 from proxy.mapping.paths import Index, Logical, Name, Query, Segments, Selector, Slice, Test
 
@@ -29,6 +29,8 @@ class Reading(Code):
         if value.members is not None:
             pieces = ", ".join(f"{name!r}: {member.code}" for name, member in value.members.items())
             return Value(self.assign("{" + pieces + "}"), absent=False, kind="dict", reads=value.reads)
+        if value.node is not None and value.node.closed and not value.node.kind:
+            raise Unfit
         if value.node is not None and not self.typed:
             value.node.whole = True
         return value
@@ -42,7 +44,7 @@ class Reading(Code):
     def step(self, value: Value, selector: Selector) -> Value:
         if isinstance(selector, Name):
             return self.field(value, selector.name)
-        if value.nothing or value.members is not None:
+        if value.nothing or value.members is not None or value.kind == "str":
             return ABSENT
         index = place(selector)
         node = self.inner(value)
@@ -50,7 +52,7 @@ class Reading(Code):
         return Value(self.assign(code), reads=value.reads, node=node)
 
     def field(self, value: Value, name: str) -> Value:
-        if value.nothing:
+        if value.nothing or value.kind == "str" or lacks(value, name):
             return ABSENT
         known = self.recall(value.code, name) if value.members is None else value.members.get(name, ABSENT)
         if known is not None:
@@ -66,12 +68,17 @@ class Reading(Code):
         if self.typed and value.node is not None and value.node.is_object and name in value.node.presence:
             with self.block(f"if {found} is NOTHING"):
                 self.line(f"{found} = None")
+        if node is not None and node.closed:
+            result = Value(found, absent=value.absent or not node.required, kind=node.kind or ("list" if node.is_list else ""), node=node)
+            return self.learn(value.code, name, result)
         several = self.family(found) if value.kind == "request" and self.depth == 1 and self.remember_reads else ""
         result = Value(found, reads=reads, certain=value.kind == "request", node=node, several=several)
         return result if value.code == "memory" else self.learn(value.code, name, result)
 
     def inner(self, value: Value, name: str | None = None) -> Node | None:
         """The node of a member or of the items; None where the value is not, or no longer, read as typed."""
+        if value.kind == "request" and name is not None:
+            return self.shapes.get(name)
         node = value.node
         if node is None or (self.typed and not (node.is_list if name is None else node.is_object)):
             return None
@@ -105,6 +112,10 @@ class Reading(Code):
         if owner.members is not None:
             there = owner.members.get(last.name) if isinstance(last, Name) else None
             return self.named(there).code if there else "NOTHING"
+        if owner.node is not None and owner.node.closed:
+            if isinstance(last, Name) and last.name not in owner.node.fields:
+                return "NOTHING"
+            raise Unfit  # null is not told from nothing there
         if isinstance(last, Name):
             if owner.kind == "request" and last.name not in UNTRACKED:
                 self.reading.add(last.name)
@@ -130,6 +141,8 @@ class Reading(Code):
             self.select(value, selector, segments[1:], root, body, nulls)
 
     def select(self, value: Value, selector: Selector, rest: Segments, root: Value, body: Callable[[Value], None], nulls: bool) -> None:
+        if value.kind == "str":
+            return
         if isinstance(selector, Name | Index):
             if nulls:
                 found = self.probe(value, ((selector,),))
@@ -144,13 +157,20 @@ class Reading(Code):
             with self.block(f"if {' and '.join(self.there(value.several, [name]) for name in names)}"):
                 self.select(replace(value, several="", family=value.several), selector, rest, root, body, nulls)
             return
-        item = self.item(value)
+        item, begun, empty = self.item(value), len(self.lines), False
         with self.block(f"for {item.code} in {self.loop(value, selector)}"):
-            if isinstance(selector, Test):
-                with self.block(f"if {self.logical(selector.condition, item, root)}"):
-                    self.visit(item, rest, root, body, nulls)
-            else:
+            before = len(self.lines)
+            test = self.logical(selector.condition, item, root) if isinstance(selector, Test) else "True"
+            if test == "True":
                 self.visit(item, rest, root, body, nulls)
+                empty = len(self.lines) == before
+            elif test == "False":
+                empty = True
+            else:
+                with self.block(f"if {test}"):
+                    self.visit(item, rest, root, body, nulls)
+        if empty:
+            del self.lines[begun:]
 
     def needed(self, selector: Selector, rest: Segments) -> list[str]:
         """Members without which an item is passed over."""
@@ -187,9 +207,15 @@ class Reading(Code):
         match condition:
             case paths.Junction(operator=operator, left=left, right=right):
                 first, second = self.logical(left, item, root), self.logical(right, item, root)
+                decides, idle = ("False", "True") if operator == "&&" else ("True", "False")
+                if decides in (first, second):
+                    return decides
+                if idle in (first, second):
+                    return second if first == idle else first
                 return f"({first} {'and' if operator == '&&' else 'or'} {second})"
             case paths.Negation(operand=operand):
-                return f"(not {self.logical(operand, item, root)})"
+                inner = self.logical(operand, item, root)
+                return {"True": "False", "False": "True"}.get(inner, f"(not {inner})")
             case paths.Comparison():
                 return self.compared(condition, item, root)
             case _:
@@ -201,22 +227,32 @@ class Reading(Code):
         sides = [(left, right), (right, left)]
         told = any(isinstance(one, paths.Constant) and one.value is not None and isinstance(other, Query) for one, other in sides)
         first, second = (self.operand(side, item, root, told) for side in (left, right))
+        if told and "None" in (first, second):  # what is not there is unlike any constant
+            return repr(condition.operator == "!=")
         return compare(condition.operator, first, second)
 
     def operand(self, operand: Query | paths.Constant, item: Value, root: Value, told: bool) -> str:
         if isinstance(operand, paths.Constant):
             return repr(operand.value)
         if told:
-            return self.named(self.used(self.walk(item if operand.root == "@" else root, operand.segments))).code
+            found = self.walk(item if operand.root == "@" else root, operand.segments)
+            return "None" if found.nothing else self.named(self.used(found)).code
         return self.probe(item if operand.root == "@" else root, operand.segments)
 
     def exists(self, query: Query, item: Value, root: Value) -> str:
         start = item if query.root == "@" else root
         if paths.singular(query.segments):
-            return f"({self.probe(start, query.segments)} is not NOTHING)"
+            found = self.probe(start, query.segments)
+            return "False" if found == "NOTHING" else f"({found} is not NOTHING)"
         found = self.assign("False")
         self.visit(start, query.segments, root, lambda _: self.line(f"{found} = True"), nulls=True)
         return found
+
+
+def lacks(value: Value, name: str) -> bool:
+    """Whether it is known to have no such member."""
+    node = value.node
+    return node is not None and node.closed and (name not in node.fields or node.fields[name].kind == "null")
 
 
 def place(selector: Selector) -> int:

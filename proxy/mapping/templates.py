@@ -202,7 +202,7 @@ class Templates(Expressions):
         if value.nothing:
             return
         code = value.code
-        tests = {"list": code, "": f"{code} is not None and {code} != []"}
+        tests = {"list": code, "": f"{code} or ({code} is not None and {code} != [])"}
         with self.block(f"if {tests.get(value.kind, f'{code} is not None')}") if value.absent or not begun else nullcontext():
             if not begun:
                 self.line(f"if {name} is None: {name} = []")
