@@ -8,7 +8,7 @@ from typing import Any
 
 from tests.clientdialects.messages.grammar import judge
 from tests.corpus.exchanges import RECORDINGS, Exchange, collection
-from tests.corpus.facts import Choice, Facts, Usage, compare
+from tests.corpus.facts import Facts, Usage, compare
 from tests.corpus.readings import READINGS
 from tests.corpus.replay import Stage, provider_of
 from tests.stage.client import Served, call
@@ -107,9 +107,3 @@ def _failure(served: Served) -> Iterator[str]:
     document = served.json()
     if document.get("type") != "error" or not document["error"].get("type") or not document["error"].get("message"):
         yield f"no error of Anthropic's form: {json.dumps(document)[:200]}"
-
-
-def shown(choice: Choice) -> tuple[Any, ...]:
-    """All of a choice but the ids that are made up for calls without one."""
-    calls = [(one.name, one.arguments, one.signature) for one in choice.calls]
-    return choice.text, choice.reasoning, choice.refusal, calls, choice.finish, choice.signatures

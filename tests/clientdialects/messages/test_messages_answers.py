@@ -18,7 +18,9 @@ from tests.corpus.conftest import Theatre
 from tests.corpus.exchanges import Exchange
 from tests.corpus.facts import Facts, compare
 from tests.corpus.replay import Stage, crumbs, provider_of, script, whole
-from tests.stage.upstream import End
+from tests.stage.client import call
+from tests.stage.upstream import End, events
+from tests.stage.upstream import whole as json_answer
 
 STREAMS = [one for one in EXCHANGES if one.streamed and one.status == 200]
 WELL = [one for one in EXCHANGES if one.status == 200 and not one.facts().error]
@@ -89,3 +91,53 @@ def _begins(all_of_it: Facts, part: Facts) -> bool:
     heard, said = part.choices[0], all_of_it.choices[0]
     calls = [one.name for one in heard.calls] == [one.name for one in said.calls][: len(heard.calls)]
     return said.text.startswith(heard.text) and said.reasoning.startswith(heard.reasoning) and calls
+
+
+_TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
+_CALLS = st.lists(st.tuples(st.sampled_from(["f", "g"]), st.dictionaries(_TEXT, _TEXT, max_size=2)), max_size=3)
+
+
+def _pieces(data: st.DataObject, text: str) -> list[str]:
+    cuts = [0, *data.draw(st.lists(st.integers(0, len(text)), max_size=3).map(sorted), label="cuts"), len(text)]
+    return [text[a:b] for a, b in pairwise(cuts) if a < b]
+
+
+async def _both(stage: Stage, message: dict[str, Any], deltas: list[dict[str, Any]], finish: str) -> list[Facts]:
+    """The same answer, whole and as a stream."""
+    head = {"id": "c", "object": "chat.completion", "created": 1, "model": "m"}
+    chunks = [head | {"choices": [{"index": 0, "delta": delta, "finish_reason": None}]} for delta in deltas]
+    last = head | {"choices": [{"index": 0, "delta": {}, "finish_reason": finish}]}
+    usage = {"prompt_tokens": 5, "completion_tokens": 7, "total_tokens": 12, "prompt_tokens_details": {"cached_tokens": 2}}
+    answer = head | {"choices": [{"index": 0, "message": message, "finish_reason": finish}], "usage": usage}
+    found = []
+    for streamed, replayed in ((False, json_answer(answer)), (True, events(*chunks, last, head | {"choices": [], "usage": usage}))):
+        stage.upstream.answer(replayed)
+        asked = {"model": "openai/m", "max_tokens": 9, "messages": [{"role": "user", "content": "Hi"}], "stream": streamed}
+        served = await call(stage.address, asked, "/v1/messages")
+        assert served.status == 200
+        if streamed:
+            assert judge(served.body, complete=served.complete) == []
+        found.append(read(served))
+    return found
+
+
+@settings(max_examples=80)
+@given(data=st.data())
+def test_whole_and_streamed_say_the_same(messages: Theatre, data: st.DataObject) -> None:
+    reasoning, text, calls = data.draw(_TEXT, label="reasoning"), data.draw(_TEXT, label="text"), data.draw(_CALLS, label="calls")
+    made = [
+        {"id": f"call_{n}", "type": "function", "function": {"name": name, "arguments": json.dumps(given)}}
+        for n, (name, given) in enumerate(calls)
+    ]
+    message = {"role": "assistant", "content": text or None, "reasoning_content": reasoning or None, "tool_calls": made or None}
+    deltas: list[dict[str, Any]] = [{"role": "assistant"}]
+    deltas += [{"reasoning_content": piece} for piece in _pieces(data, reasoning)]
+    deltas += [{"content": piece} for piece in _pieces(data, text)]
+    for n, one in enumerate(made):
+        function: Any = one["function"]
+        deltas.append({"tool_calls": [one | {"index": n, "function": {"name": function["name"], "arguments": ""}}]})
+        deltas += [{"tool_calls": [{"index": n, "function": {"arguments": piece}}]} for piece in _pieces(data, function["arguments"])]
+    finish = "tool_calls" if made else data.draw(st.sampled_from(["stop", "length"]), label="finish")
+    whole_one, streamed = messages.run(lambda stage: _both(stage, message, deltas, finish))
+    assert compare(whole_one, streamed) == []
+    assert (whole_one.choices[0].text, whole_one.choices[0].reasoning, len(whole_one.choices[0].calls)) == (text, reasoning, len(calls))
