@@ -11,102 +11,24 @@ import pytest
 from openai import AsyncOpenAI
 from pydantic import BaseModel
 
+from tests.stage import scenes
 from tests.stage.fixtures import Play
 from tests.stage.gateway import PROVIDERS
-from tests.stage.upstream import Script, events, whole
+from tests.stage.scenes import CALLS, PNG, TOOLS
+from tests.stage.upstream import whole
 from tests.stage.wires import (
-    USAGE,
-    chunk,
-    claude_answer,
-    claude_call,
-    claude_stream,
-    gemini,
-    gemini_call,
-    gemini_stream,
-    ollama,
-    ollama_stream,
-    openai_answer,
     say,
 )
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 USER: Any = {"role": "user", "content": "Hi"}
-PNG = "iVBORw0KGgo="
-TOOLS: Any = [
-    {
-        "type": "function",
-        "function": {"name": name, "description": name, "parameters": {"type": "object", "properties": {"city": {"type": "string"}}}},
-    }
-    for name in ("weather", "time")
-]
-CALLS = [("weather", {"city": "Seoul"}), ("time", {"city": "Seoul"})]
 NEAR = ("openai", "deepseek", "mistral")
-
-
-def _answer(provider: str, text: str) -> Script:
-    match provider:
-        case "anthropic":
-            return claude_answer({"type": "text", "text": text})
-        case "gemini":
-            return whole(gemini({"text": text}))
-        case "ollama":
-            return Script([ollama({"content": text}, done=True)])
-    return openai_answer({"content": text})
-
-
-def _thinks(provider: str, streamed: bool) -> Script:
-    thought, text = "Let me see.", "4"
-    match provider:
-        case "anthropic":
-            blocks = [{"type": "thinking", "thinking": thought, "signature": "c2ln"}, {"type": "text", "text": text}]
-            return claude_stream(*blocks, step=3) if streamed else claude_answer(*blocks)
-        case "gemini":
-            parts: list[dict[str, Any]] = [{"text": thought, "thought": True}, {"text": text}]
-            return gemini_stream(gemini(parts[0], finish=None), gemini(parts[1])) if streamed else whole(gemini(*parts))
-        case "ollama":
-            lines = [ollama({"thinking": thought}), ollama({"content": text}), ollama({}, done=True)]
-            return ollama_stream(*lines) if streamed else Script([ollama({"thinking": thought, "content": text}, done=True)])
-        case "mistral":
-            content = [{"type": "thinking", "thinking": [{"type": "text", "text": thought}]}, {"type": "text", "text": text}]
-            if streamed:
-                return events(*(chunk({"content": [part]}) for part in content), chunk({}, "stop", usage=USAGE))
-            return openai_answer({"content": content})
-    if streamed:
-        return events(
-            chunk({"role": "assistant", "reasoning_content": thought}), chunk({"content": text}), chunk({}, "stop"), chunk(usage=USAGE)
-        )
-    return openai_answer({"content": text, "reasoning_content": thought})
-
-
-def _calls(provider: str, streamed: bool) -> Script:
-    pairs = [(name, arguments, f"call_{n}") for n, (name, arguments) in enumerate(CALLS)]
-    match provider:
-        case "anthropic" if streamed:
-            return claude_stream(
-                *(claude_call(name, json.dumps(given), f"toolu_{at}") for name, given, at in pairs), stop="tool_use", step=5
-            )
-        case "anthropic":
-            blocks = [{"type": "tool_use", "id": f"toolu_{at}", "name": name, "input": given} for name, given, at in pairs]
-            return claude_answer(*blocks, stop="tool_use")
-        case "gemini":
-            parts = [gemini_call(name, "c2ln" if not n else None, **given) for n, (name, given, _) in enumerate(pairs)]
-            return gemini_stream(*(gemini(part) for part in parts)) if streamed else whole(gemini(*parts))
-        case "ollama":
-            told = [{"function": {"name": name, "arguments": given}} for name, given, _ in pairs]
-            if streamed:
-                return ollama_stream(*(ollama({"tool_calls": [call]}) for call in told), ollama({}, done=True))
-            return Script([ollama({"tool_calls": told}, done=True)])
-    whole_calls = [{"id": at, "type": "function", "function": {"name": name, "arguments": json.dumps(given)}} for name, given, at in pairs]
-    if streamed:
-        deltas = [chunk({"tool_calls": [{"index": n, **call}]}) for n, call in enumerate(whole_calls)]
-        return events(chunk({"role": "assistant", "content": None}), *deltas, chunk({}, "tool_calls"), chunk(usage=USAGE))
-    return openai_answer({"tool_calls": whole_calls}, "tool_calls")
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
 async def test_chat(play: Play, client: AsyncOpenAI, provider: str) -> None:
-    play.upstream.answer(_answer(provider, "Hello"))
+    play.upstream.answer(scenes.answer(provider, "Hello"))
     answer = await client.chat.completions.create(model=f"{provider}/m", messages=[USER])
     assert answer.choices[0].message.content == "Hello"
     assert answer.choices[0].finish_reason == "stop"
@@ -130,7 +52,7 @@ async def test_stream(play: Play, client: AsyncOpenAI, provider: str) -> None:
 
 @pytest.mark.parametrize("provider", PROVIDERS)
 async def test_the_streaming_helper_gathers_it_all(play: Play, client: AsyncOpenAI, provider: str) -> None:
-    play.upstream.answer(_calls(provider, streamed=True))
+    play.upstream.answer(scenes.calls(provider, streamed=True))
     async with client.chat.completions.stream(model=f"{provider}/m", messages=[USER], tools=TOOLS) as stream:
         seen = [event.type async for event in stream]
         answer = await stream.get_final_completion()
@@ -143,7 +65,9 @@ async def test_the_streaming_helper_gathers_it_all(play: Play, client: AsyncOpen
 @pytest.mark.parametrize("streamed", [True, False])
 @pytest.mark.parametrize("provider", PROVIDERS)
 async def test_parallel_tools_and_back(play: Play, client: AsyncOpenAI, provider: str, streamed: bool) -> None:
-    play.upstream.answer(_calls(provider, streamed), say(provider, "Sunny, noon.") if streamed else _answer(provider, "Sunny, noon."))
+    play.upstream.answer(
+        scenes.calls(provider, streamed), say(provider, "Sunny, noon.") if streamed else scenes.answer(provider, "Sunny, noon.")
+    )
     messages: list[Any] = [USER]
     if streamed:
         async with client.chat.completions.stream(model=f"{provider}/m", messages=messages, tools=TOOLS) as stream:
@@ -172,7 +96,7 @@ class Place(BaseModel):
 
 @pytest.mark.parametrize("provider", PROVIDERS)
 async def test_structured_output(play: Play, client: AsyncOpenAI, provider: str) -> None:
-    play.upstream.answer(_answer(provider, '{"city": "Seoul", "people": 9600000}'))
+    play.upstream.answer(scenes.answer(provider, '{"city": "Seoul", "people": 9600000}'))
     answer = await client.chat.completions.parse(model=f"{provider}/m", messages=[USER], response_format=Place)
     assert answer.choices[0].message.parsed == Place(city="Seoul", people=9600000)
     if provider != "deepseek":  # which has no schemas, and says so in a header
@@ -181,7 +105,7 @@ async def test_structured_output(play: Play, client: AsyncOpenAI, provider: str)
 
 @pytest.mark.parametrize("provider", [name for name in PROVIDERS if name != "deepseek"])
 async def test_vision(play: Play, client: AsyncOpenAI, provider: str) -> None:
-    play.upstream.answer(_answer(provider, "A cat."))
+    play.upstream.answer(scenes.answer(provider, "A cat."))
     parts: Any = [{"type": "text", "text": "What is it?"}, {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{PNG}"}}]
     answer = await client.chat.completions.create(model=f"{provider}/m", messages=[{"role": "user", "content": parts}])
     assert answer.choices[0].message.content == "A cat."
@@ -191,7 +115,7 @@ async def test_vision(play: Play, client: AsyncOpenAI, provider: str) -> None:
 @pytest.mark.parametrize("streamed", [True, False])
 @pytest.mark.parametrize("provider", PROVIDERS)
 async def test_reasoning(play: Play, client: AsyncOpenAI, provider: str, streamed: bool) -> None:
-    play.upstream.answer(_thinks(provider, streamed))
+    play.upstream.answer(scenes.thinks(provider, streamed))
     answer: Any = await client.chat.completions.create(model=f"{provider}/m", messages=[USER], reasoning_effort="low", stream=streamed)
     if streamed:
         deltas = [choice.delta async for chunk in answer for choice in chunk.choices]
@@ -263,7 +187,7 @@ async def test_retry_after_is_obeyed(play: Play) -> None:
     """The SDK's own retries read the header that the gateway kept."""
     host, port = play.address
     busy = whole(_refusal("anthropic", "Slow down", "rate_limit_error"), 429, **{"retry-after-ms": "1"})
-    play.upstream.answer(busy, _answer("anthropic", "Hello"))
+    play.upstream.answer(busy, scenes.answer("anthropic", "Hello"))
     async with openai.AsyncOpenAI(base_url=f"http://{host}:{port}/v1", api_key="any", max_retries=1) as patient:
         answer = await patient.chat.completions.create(model="anthropic/m", messages=[USER])
     assert answer.choices[0].message.content == "Hello"
@@ -281,7 +205,7 @@ async def test_models(client: AsyncOpenAI) -> None:
 @pytest.mark.parametrize("base", ["", "/v1", "/v1/", "//v1", "/v1//"])
 async def test_any_base_url(play: Play, base: str) -> None:
     host, port = play.address
-    play.upstream.answer(_answer("anthropic", "Hello"))
+    play.upstream.answer(scenes.answer("anthropic", "Hello"))
     async with openai.AsyncOpenAI(base_url=f"http://{host}:{port}{base}", api_key="any", max_retries=0) as client:
         answer = await client.chat.completions.create(model="anthropic/m", messages=[USER])
     assert answer.choices[0].message.content == "Hello"
