@@ -5,7 +5,7 @@ Builds, as server.py does, on the inside of aiohttp's RequestHandler.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from aiohttp import hdrs, web
 from aiohttp.helpers import DEFAULT_CHUNK_SIZE
@@ -14,8 +14,10 @@ from aiohttp.http_exceptions import LineTooLong
 from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 from aiohttp.web_protocol import _ErrInfo
 
+from proxy.app.again import SameHead
 from proxy.app.leaving import Lookout
 from proxy.errors import ClientError
+from proxy.exchange.client import Content
 
 #: Bytes that a client may send ahead of the answer to what it has asked before.
 AHEAD = 256 * 2**10
@@ -26,7 +28,7 @@ _FRAMING = 8
 class Arriving(web.RequestHandler):
     """The half of a connection that listens. `header_limit`: bytes that all header fields of a request may have together."""
 
-    __slots__ = ("_alone", "_arrived", "_body", "_framed", "_lookout", "_much", "header_limit")
+    __slots__ = ("_alone", "_arrived", "_body", "_framed", "_lookout", "_much", "_same", "header_limit")
 
     def __init__(self, server: web.Server, header_limit: int, **options: Any) -> None:
         super().__init__(server, **options)
@@ -44,13 +46,14 @@ class Arriving(web.RequestHandler):
             max_msg_queue_size=1,
         )
         self._lookout = Lookout(lambda: self._reading_paused or self._buffer_paused)
-        self._body: StreamReader | None = None  # of the request that is being served
+        self._body: Content | None = None  # of the request that is being served
+        self._same: SameHead | None = None  # that the requests of this connection have had so far
         self._alone = True  # nothing has arrived behind the request that is being served
         self._arrived = 0  # bytes of requests to come
         self._framed = 0  # bytes of `_body`, with what frames it
         self._much = False  # so much arrived at once that a head may be larger than it should
 
-    async def next_message(self) -> tuple[RawRequestMessage | ClientError, StreamReader]:
+    async def next_message(self) -> tuple[RawRequestMessage | ClientError, Content]:
         """The next request and its body, or why there is none; whoever gets that closes the connection."""
         self._body = None
         if not self._messages and not self._alone:
@@ -108,14 +111,39 @@ class Arriving(web.RequestHandler):
         if self._broken:
             return  # behind what is no request there is none
         body = self._body
-        reading = body is not None and not body.is_eof()
+        unread = body if isinstance(body, StreamReader) and not body.is_eof() else None
         fresh = body is None and not self._arrived
+        if fresh and self._same is not None and self._has_come_again(self._same, data):
+            return
         super().data_received(data)
         self._alone = fresh and self._is_one_request(data)
-        if body is not None and reading:
-            self._measure(body, len(data))
+        if self._alone:
+            self._remember(data)
+        if unread is not None:
+            self._measure(unread, len(data))
         else:
             self._count(len(data), ahead=body is not None)
+
+    def _has_come_again(self, same: SameHead, data: bytes) -> bool:
+        """Takes a whole request with the head that is known; False for anything else, which is to be parsed."""
+        content = same.body(data)
+        if content is None or self._force_close or self._close:
+            return False
+        self._arrived = len(data)
+        self._alone = True
+        self._request_count += 1
+        self._messages.append((same.message, cast(StreamReader, content)))
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+        return True
+
+    def _remember(self, data: bytes) -> None:
+        """Keeps the head of a connection's second request; a client whose third has another is left alone with it."""
+        message = self._messages[0][0]
+        if self._request_count == 2 and isinstance(message, RawRequestMessage):
+            self._same = SameHead.of(data, message)
+        else:
+            self._same = None
 
     def _is_one_request(self, data: bytes) -> bool:
         """Whether this is a request from its first byte to its last, and of known length: most are."""

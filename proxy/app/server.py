@@ -18,7 +18,7 @@ from aiohttp.web_protocol import ERROR
 from proxy.app.arriving import Arriving
 from proxy.errors import ClientError
 from proxy.exchange.answer import Answer
-from proxy.exchange.client import ClientRequest, Flow
+from proxy.exchange.client import ClientRequest, Content, Flow
 from proxy.exchange.trace import request_id
 
 logger = logging.getLogger(__name__)
@@ -72,7 +72,7 @@ class ClientConnection(Arriving):
         finally:
             self.force_close()
 
-    async def _answer(self, message: RawRequestMessage | ClientError, content: StreamReader) -> bool:
+    async def _answer(self, message: RawRequestMessage | ClientError, content: Content) -> bool:
         """Has one request answered. Returns whether the connection can serve another."""
         self._has_spoken()
         if isinstance(message, ClientError):
@@ -106,7 +106,7 @@ class ClientConnection(Arriving):
         if self._keepalive_handle is None:
             self._keepalive_handle = self._loop.call_at(self._next_keepalive_close_time, self._process_keepalive)
 
-    def _refuse(self, error: ClientError, content: StreamReader) -> None:
+    def _refuse(self, error: ClientError, content: Content) -> None:
         """Answers what is not HTTP, in the envelope."""
         request = ClientRequest(self, ERROR, content)
         answer = Answer(request, self, b"x-request-id: %b\r\n" % request_id(request.headers).encode())
@@ -119,7 +119,7 @@ class ClientConnection(Arriving):
             self.transport.write_eof()
             await asyncio.sleep(self._lingering_time)  # cancelled when the client goes
 
-    async def _linger(self, content: StreamReader) -> None:
+    async def _linger(self, content: Content) -> None:
         """Reads a little more of a body that was refused, so that the client gets to see why."""
         try:
             async with asyncio.timeout(self._lingering_time):

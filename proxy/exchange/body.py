@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from io import BytesIO
 
 from aiohttp import hdrs
+from aiohttp.streams import StreamReader
 from aiohttp.web import RequestPayloadError
 
 from proxy.errors import ClientError, ClientGone
@@ -106,7 +107,10 @@ def whole(request: ClientRequest, limits: BodyLimits) -> bytes:
     say_continue(request)
     content = request.content
     # A small body that came in one piece is that piece; aiohttp would make another of it.
-    body = content._buffer[0] if 0 < content.total_bytes < ONE_PIECE and len(content._buffer) == 1 else content.read_nowait()
+    if isinstance(content, StreamReader) and 0 < content.total_bytes < ONE_PIECE and len(content._buffer) == 1:
+        body = content._buffer[0]
+    else:
+        body = content.read_nowait()
     if len(body) > limits.size:
         raise too_large(limits.size)
     return body

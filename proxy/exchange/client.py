@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Protocol
+from typing import Protocol, cast
 
 from aiohttp.http import HttpVersion11, RawRequestMessage
 from aiohttp.streams import StreamReader
@@ -44,12 +44,25 @@ class Connection(Protocol):
         ...
 
 
+class Content(Protocol):
+    """A request's body, as it comes: what is read of aiohttp's StreamReader. `total_bytes`: so much has come."""
+
+    total_bytes: int
+
+    def is_eof(self) -> bool:
+        """All has come."""
+        ...
+
+    def read_nowait(self) -> bytes: ...
+    async def readany(self) -> bytes: ...
+
+
 class ClientRequest:
     """One request. `target`: path and query; `http11`: the client speaks HTTP/1.1; `content`: the body, as far as it has come."""
 
     __slots__ = ("_message", "connection", "content", "headers", "http11", "keep_alive", "method")
 
-    def __init__(self, connection: Connection, message: RawRequestMessage, content: StreamReader) -> None:
+    def __init__(self, connection: Connection, message: RawRequestMessage, content: Content) -> None:
         self._message = message
         self.connection = connection
         self.content = content
@@ -69,4 +82,4 @@ class ClientRequest:
 
     def for_aiohttp(self) -> BaseRequest:
         """The same for what aiohttp does itself: an upgrade to WebSocket."""
-        return self.connection.hand_over(self._message, self.content)
+        return self.connection.hand_over(self._message, cast(StreamReader, self.content))  # what asks for an upgrade came through aiohttp

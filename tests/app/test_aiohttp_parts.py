@@ -20,6 +20,7 @@ from tests.upstream.scripted import request
 SLOTS = {
     "_messages": "the requests that were read and not yet served, with their bodies",
     "_waiter": "what data_received resolves when a request is there, and force_close and close cancel",
+    "_request_count": "requests that were read so far",
     "_force_close": "set when the connection is closed",
     "_close": "set when the connection is to be closed after this request",
     "_task_handler": "the task of start(), cancelled when the client goes",
