@@ -24,6 +24,8 @@ from proxy.config.client_dialects import load_client_dialects
 from proxy.config.model import Config
 from proxy.errors import ConfigError
 
+#: Operations whose bodies have messages; others have an input.
+_OF_MESSAGES = frozenset(("chat", "messages", "ollama_chat"))
 #: Letters of a value shown beside its rule.
 _WIDTH = 100
 
@@ -35,7 +37,8 @@ class UsageError(ValueError):
 def run(arguments: argparse.Namespace) -> int:
     """Explains a request, and the answer to it. 1 when the request is refused or the configuration has faults."""
     try:
-        operation, body = _operation(arguments.operation), _body(arguments)
+        operation = _operation(arguments.operation)
+        body = _body(arguments, operation)
         config = load(find(arguments), os.environ, check=True)
         document = _explained(config, operation, body, arguments)
     except ConfigError as error:
@@ -52,7 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _explained(config: Config, operation: Operation, body: bytes, arguments: argparse.Namespace) -> dict[str, Any]:
-    explained = explain_request(config, operation, body)
+    explained = explain_request(config, operation, body, arguments.model or "")
     if arguments.answer:
         file = Path(arguments.answer)
         form = file.suffix.removeprefix(".")
@@ -69,16 +72,19 @@ def _operation(name: str) -> Operation:
     return known[name]
 
 
-def _body(arguments: argparse.Namespace) -> bytes:
+def _body(arguments: argparse.Namespace, operation: Operation) -> bytes:
     if arguments.request == "-":
         return sys.stdin.buffer.read()
     if arguments.request:
         return Path(arguments.request).read_bytes()
     if not arguments.model:
         raise UsageError("give a request's file, or --model")
-    message = {"role": "user", "content": arguments.message}
-    body = {"model": arguments.model, **({"stream": True} if arguments.stream else {}), "messages": [message]}
-    return msgspec.json.encode(body if arguments.operation == "chat" else {"model": arguments.model, "input": arguments.message})
+    if operation.model == "path":
+        return msgspec.json.encode({"contents": [{"role": "user", "parts": [{"text": arguments.message}]}]})
+    body = {"model": arguments.model, **({"stream": True} if arguments.stream else {})}
+    if operation.name in _OF_MESSAGES:
+        return msgspec.json.encode(body | {"messages": [{"role": "user", "content": arguments.message}]})
+    return msgspec.json.encode(body | {"input": arguments.message})
 
 
 # ── for people ──
@@ -98,6 +104,9 @@ def _text(document: Mapping[str, Any], body: bytes) -> Iterator[str]:
         yield _title("The client gets")
         yield f"  {error['status']} {error['type']}: {error['message']}"
         return
+    if "chat" in document:
+        yield _title("As a chat, before the route's rules and the provider's")
+        yield f"  {_short(document['chat'])}"
     yield from _request(document, body)
     if "answer" in document:
         yield from _answer(document["answer"])

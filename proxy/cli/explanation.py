@@ -13,9 +13,10 @@ import msgspec
 from proxy import __version__
 from proxy.cli.output import MASK, masked_url
 from proxy.cli.policy import explain_policy
-from proxy.cli.replay import Replay, replay_whole
-from proxy.client_dialect import Operation
+from proxy.cli.replay import DIRECT, Facing, Replay, replay_whole
+from proxy.client_dialect import ClientMapping, Operation
 from proxy.codecs import DECODERS
+from proxy.config.client_dialects import load_client_dialects
 from proxy.config.model import Config, Route
 from proxy.dialect import trace_operation
 from proxy.errors import ClientError
@@ -25,7 +26,7 @@ from proxy.exchange.target import TargetCall, build
 from proxy.mapping.context import Context
 from proxy.mapping.tracing import Step
 from proxy.metrics import Metrics
-from proxy.routing import Choice, Resolution, Router, Standings
+from proxy.routing import CHAT, Choice, Resolution, Router, Standings, served_by
 
 _SECRET = re.compile(r"authorization|cookie|.*(key|token|secret).*", re.IGNORECASE)
 #: Header lines that every HTTP client writes for itself.
@@ -41,16 +42,20 @@ class Explained:
     report: dict[str, Any]
     call: TargetCall | None = None
     context: Context | None = None
+    facing: Facing = DIRECT
     steps: list[Step] = field(default_factory=list)
     usage_wanted: bool = False
 
 
-def explain_request(config: Config, operation: Operation, body: bytes) -> Explained:
-    """Route, rules and upstream request of a JSON body. A refusal is part of the report: `error`, as the client gets it."""
+def explain_request(config: Config, operation: Operation, body: bytes, name: str = "") -> Explained:
+    """Route, rules and upstream request of a JSON body. A refusal is part of the report: `error`.
+
+    `name`: the model's, for operations that have it in their path.
+    """
     explained = Explained({"operation": operation.name})
     report = explained.report
     try:
-        asked = JsonRequest(body, operation)
+        asked = JsonRequest(body, operation, name=name)
         report |= {"model": asked.model, "stream": asked.stream}
         resolution = _resolved(config, operation.name, asked.model, report)
         report["route"] = _route(resolution.route)
@@ -58,13 +63,17 @@ def explain_request(config: Config, operation: Operation, body: bytes) -> Explai
         report["policy"] = explain_policy(resolution)
         choice = resolution.plans[0]
         report["target"] = {"provider": choice.target.provider.name, "model": choice.model, "dialect": choice.target.provider.dialect.name}
-        call = explained.call = _traced(build(choice, Metrics(__version__), Standings(), Gates()), explained.steps)
+        call = explained.call = _traced(
+            build(choice, Metrics(__version__), Standings(), Gates(), load_client_dialects().mappings), explained.steps, report
+        )
+        explained.facing = Facing(operation.voice, operation.framing(""), call.client)
         context = explained.context = call.context(int(time.time()), stream=asked.stream)
         explained.usage_wanted = asked.usage_wanted
         _prepare(asked, call, context, explained)
     except ClientError as error:
         report["error"] = {"status": error.status, **error.envelope()["error"]}
-    report["rules"] = _told(explained.steps, ("operations", operation.name, "request"))
+    spoken = explained.call.operation.name if explained.call is not None else operation.name
+    report["rules"] = _told(explained.steps, ("operations", spoken, "request"))
     return explained
 
 
@@ -77,10 +86,11 @@ def explain_answer(explained: Explained, body: bytes, form: str, status: int) ->
     if form != "json" and status < 300:
         return {"events": list(_events(explained, call, context, body, form))}
     explained.steps.clear()
-    found = replay_whole(body, call.operation.response, call.operation.peek, call.provider.dialect.errors, context)
+    found = replay_whole(body, call.operation.response, call.operation.peek, call.provider.dialect.errors, context, call.client)
     told = _told(explained.steps, ("operations", call.operation.name, "response"))
+    voice = explained.facing.voice
     if found.error is not None:
-        return {"rules": told, "status": found.error.status, "client": found.error.envelope()}
+        return {"rules": told, "status": voice.status(found.error), "client": voice.envelope(found.error)}
     return {"rules": told, "status": 200, "client": found.document, "usage": found.usage}
 
 
@@ -88,7 +98,7 @@ def _events(explained: Explained, call: TargetCall, context: Context, body: byte
     mapping = call.operation.stream
     if mapping is None or mapping.decode != form:
         raise ValueError(f"this operation's streams are {mapping.decode if mapping else 'not described'}, not {form}")
-    replay = Replay(mapping, context, usage_wanted=explained.usage_wanted)
+    replay = Replay(mapping, context, usage_wanted=explained.usage_wanted, facing=explained.facing)
     decoder = DECODERS[form]()
     for name, data in [*decoder.feed(body), *decoder.close()]:
         explained.steps.clear()
@@ -109,10 +119,10 @@ def _events(explained: Explained, call: TargetCall, context: Context, body: byte
 def _resolved(config: Config, operation: str, model: str | None, report: dict[str, Any]) -> Resolution[Choice]:
     """Where the request goes; when only a key is missing, where it would go. Raises ClientError."""
     try:
-        return Router(config.routes, lambda choice: choice).resolve(operation, model)
+        return Router(config.routes, lambda choice: choice, load_client_dialects().mappings).resolve(operation, model)
     except ClientError as error:
         try:
-            resolution = Router(_with_keys(config.routes), lambda choice: choice).resolve(operation, model)
+            resolution = Router(_with_keys(config.routes), lambda choice: choice, load_client_dialects().mappings).resolve(operation, model)
         except ClientError:
             report["passed_over"] = list(_passed_over(config, operation, model, None))
             raise error from None
@@ -147,11 +157,12 @@ def _passed_over(config: Config, operation: str, model: str | None, taken: Route
 
 
 def _why(route: Route, operation: str, taken: Route | None) -> str:
-    if not route.serves(operation):
+    translated = load_client_dialects().mappings
+    if not route.serves(operation) and not (operation in translated and route.serves(CHAT)):
         return f"it does not serve {operation}"
     if not route.ready:
         return f"no key: {' or '.join(route.missing)} is not set"
-    if not any(operation in target.provider.dialect.operations for target in route.ready):
+    if not any(served_by(operation, route, target, translated) for target in route.ready):
         return f"none of its providers has {operation}"
     if taken is not None and taken.pattern is not None and not taken.pattern.stars and (route.pattern is None or route.pattern.stars):
         return "a name that is written out comes before patterns"
@@ -161,8 +172,8 @@ def _why(route: Route, operation: str, taken: Route | None) -> str:
 # ── rules ──
 
 
-def _traced(call: TargetCall, steps: list[Step]) -> TargetCall:
-    """The same call, its rules compiled to add to `steps` what they do."""
+def _traced(call: TargetCall, steps: list[Step], report: dict[str, Any]) -> TargetCall:
+    """The same call, its rules compiled to add to `steps` what they do; what the client's dialect makes a chat of goes into `report`."""
     operation = call.operation
     traced = trace_operation(call.provider.dialect, operation.name)
 
@@ -180,7 +191,18 @@ def _traced(call: TargetCall, steps: list[Step]) -> TargetCall:
         operation = operation.replaced(response=replace(operation.response, function=told(traced.response), typed=None))
     if operation.stream is not None and traced.event is not None:
         operation = operation.replaced(stream=replace(operation.stream, step_in_full=told(traced.event), decoder=None))
-    return replace(call, operation=operation)
+    return replace(call, operation=operation, client=_watched(call.client, report) if call.client is not None else None)
+
+
+def _watched(client: ClientMapping, report: dict[str, Any]) -> ClientMapping:
+    request = client.request.function
+
+    def watched(body: dict[str, Any], context: Context) -> tuple[dict[str, Any], int, list[str]]:
+        chat, used, dropped = request(body, context)
+        report["chat"] = _decode(msgspec.json.encode(chat))  # a copy: later rules may change it
+        return chat, used, dropped
+
+    return replace(client, request=replace(client.request, function=watched))
 
 
 def _told(steps: list[Step], above: tuple[str, ...]) -> list[dict[str, Any]]:
@@ -199,7 +221,7 @@ def _prepare(asked: JsonRequest, call: TargetCall, context: Context, explained: 
     lines, body, dropped = asked.prepare(call, context)
     head = call.request_head("", "", stream=asked.stream) + lines
     report = explained.report
-    report["passthrough"] = call.operation.request is None
+    report["passthrough"] = call.operation.request is None and call.client is None
     report["dropped"] = list(dropped)
     report["upstream"] = _upstream(call, head.decode("latin-1"), _decode(cast("bytes", body)))
 

@@ -177,3 +177,47 @@ def test_wrong_usage_is_told(routes: Path, capsys: pytest.CaptureFixture[str], a
     assert routes.read_text("utf-8") == ROUTES
     assert run(["explain", *argv]) == 2
     assert words in capsys.readouterr().err
+
+
+ANSWER = {
+    "id": "c1",
+    "object": "chat.completion",
+    "created": 1,
+    "model": "theirs",
+    "choices": [{"index": 0, "message": {"role": "assistant", "content": "Hello!"}, "finish_reason": "stop"}],
+    "usage": {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5},
+}
+CHUNKS = [
+    {"id": "c1", "choices": [{"index": 0, "delta": {"content": "Hello!"}, "finish_reason": None}]},
+    {"id": "c1", "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]},
+]
+
+
+def test_another_dialect_becomes_a_chat(routes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    answer = tmp_path / "answer.json"
+    answer.write_text(json.dumps(ANSWER))
+    asked = request(tmp_path, model="exact", max_tokens=9, system="Be kind.")
+    told = explain(capsys, asked, "--operation", "messages", "--answer", str(answer))
+    assert told["passthrough"] is False
+    assert told["chat"]["messages"][0]["content"] == "Be kind."
+    assert told["upstream"]["url"] == "https://api.example.com/v1/chat/completions"
+    assert told["upstream"]["body"]["messages"] == told["chat"]["messages"]
+    assert (told["answer"]["client"]["type"], told["answer"]["usage"]["total_tokens"]) == ("message", 5)
+
+
+@pytest.mark.parametrize(("end", "last"), [("data: [DONE]\n\n", "message_stop"), ('data: {"error": {"message": "no"}}\n\n', "error")])
+def test_a_stream_in_the_clients_own_words(end: str, last: str, routes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    answer = tmp_path / "answer.sse"
+    answer.write_text("".join(f"data: {json.dumps(chunk)}\n\n" for chunk in CHUNKS) + end)
+    asked = request(tmp_path, model="exact", max_tokens=9, stream=True)
+    told = explain(capsys, asked, "--operation", "messages", "--answer", str(answer))
+    written = "".join(event["client"] for event in told["answer"]["events"])
+    names = [line.removeprefix("event: ") for line in written.split("\n") if line.startswith("event: ")]
+    assert (names[0], names[-1]) == ("message_start", last)
+
+
+def test_a_model_in_the_path(routes: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    told = explain(capsys, "--model", "exact", "--operation", "generate_content")
+    assert (told["model"], told["upstream"]["body"]["model"]) == ("exact", "upstream-name")
+    assert run(["explain", "--model", "exact", "--operation", "generate_content"]) == 0
+    assert "As a chat" in capsys.readouterr().out
