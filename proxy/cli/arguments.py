@@ -46,7 +46,7 @@ def _parser() -> argparse.ArgumentParser:
         added[name].add_argument("--json", action="store_true", help="print JSON for machines")
     _serve(added["serve"])
     _explain(added["explain"])
-    added["schema"].add_argument("which", nargs="?", choices=("routes", "dialect"), default="routes", help="default: routes")
+    added["schema"].add_argument("which", nargs="?", choices=("routes", "dialect", "client"), default="routes", help="default: routes")
     added["test"].add_argument("folder", nargs="+", metavar="FOLDER", help="a dialect's folder, or one with samples in it")
     added["demo"].add_argument("flavour", nargs="*", metavar="FLAVOUR", help="which to start (default: all)")
     added["demo"].add_argument("--pace", type=float, default=1.0, metavar="X", help="factor on the recorded waits; 0: none (default: 1)")

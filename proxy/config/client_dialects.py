@@ -14,7 +14,7 @@ from proxy.config.files import CLIENT_DIALECTS
 from proxy.config.yaml import parse
 
 #: A block of rules: its key's line, and all that is indented more.
-_RULES = re.compile(r"^( *)(chat|defs|tables|traits):[ ]*(?:[&*]\w+)?[ ]*(?:#.*)?\n(?:\1 .*\n|[ ]*\n)*", re.MULTILINE)
+_RULES = re.compile(r"^( *)(chat|defs|schemas|tables|traits):[ ]*(?:[&*]\w+)?[ ]*(?:#.*)?\n(?:\1 .*\n|[ ]*\n)*", re.MULTILINE)
 
 
 @dataclass(frozen=True)

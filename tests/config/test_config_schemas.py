@@ -11,15 +11,19 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
+from proxy.client_dialect import Operation
 from proxy.config import schema, shipped
+from proxy.config.client_dialects import read_spec
 from proxy.config.dialects import DIALECTS
+from proxy.config.files import CLIENT_DIALECTS
 from proxy.config.model import Limits, Log, Route, Server, Timeouts
 from proxy.config.policy import CLASSES, REASONS, Concurrency, Cooldown, Failover, Retry
 from proxy.config.routes import _failover
 from proxy.config.server import size
 from proxy.config.yaml import parse
+from proxy.mapping.section import KINDS
 
-NAMES = ("routes", "dialect")
+NAMES = ("routes", "dialect", "client")
 SCHEMAS: dict[str, dict[str, Any]] = {name: json.loads((shipped("schemas") / f"{name}.schema.json").read_text("utf-8")) for name in NAMES}
 #: Keywords whose breach is told in words of our own (`proxy.config.schema`), and those that say nothing about a value by themselves.
 KNOWN = set(schema._RULES) | {
@@ -94,6 +98,8 @@ def test_what_both_share_is_the_same() -> None:
     assert both >= {"template", "condition", "rewrite", "rule", "traits", "tables", "errors"}
     for name in both:
         assert SCHEMAS["routes"]["$defs"][name] == SCHEMAS["dialect"]["$defs"][name]
+    for name in ("template", "condition", "traits", "tables"):
+        assert SCHEMAS["client"]["$defs"][name] == SCHEMAS["dialect"]["$defs"][name]
 
 
 def section(name: str) -> dict[str, Any]:
@@ -136,3 +142,16 @@ def test_shipped_dialects_fit(path: Path) -> None:
     assert not document.faults
     operation = path.parent != DIALECTS and path.name != "dialect.yaml"
     assert not schema.check({"dialect": "x", "operations": {"x": document.value}} if operation else document.value, "dialect")
+
+
+@pytest.mark.parametrize("path", sorted(CLIENT_DIALECTS.iterdir()), ids=lambda path: path.stem)
+def test_client_dialects_fit(path: Path) -> None:
+    assert not schema.check(read_spec(path), "client")
+
+
+def test_the_schema_of_client_dialects_knows_what_the_code_knows() -> None:
+    defs = SCHEMAS["client"]["$defs"]
+    told = {key: node["default"] for key, node in defs["operation"]["properties"].items() if "default" in node}
+    assert told.pop("framing") == "sse"
+    assert told == {field.name: field.default for field in fields(Operation) if field.name in told}
+    assert list(defs["chat"]["properties"]["stream"]["properties"]["sections"]["properties"]) == list(KINDS)
