@@ -24,8 +24,8 @@ from proxy.config.client_dialects import load_client_dialects
 from proxy.config.model import Config
 from proxy.errors import ConfigError
 
-#: Operations whose bodies have messages; others have an input.
-_OF_MESSAGES = frozenset(("chat", "messages", "ollama_chat"))
+#: How the names of operations end whose bodies have messages; others have an input.
+_OF_MESSAGES = ("chat", "messages")
 #: Letters of a value shown beside its rule.
 _WIDTH = 100
 
@@ -82,7 +82,7 @@ def _body(arguments: argparse.Namespace, operation: Operation) -> bytes:
     if operation.model == "path":
         return msgspec.json.encode({"contents": [{"role": "user", "parts": [{"text": arguments.message}]}]})
     body = {"model": arguments.model, **({"stream": True} if arguments.stream else {})}
-    if operation.name in _OF_MESSAGES:
+    if operation.name.endswith(_OF_MESSAGES):
         return msgspec.json.encode(body | {"messages": [{"role": "user", "content": arguments.message}]})
     return msgspec.json.encode(body | {"input": arguments.message})
 
