@@ -19,7 +19,9 @@ from tests.bench.ends import HERE, Ends, Upstream
 from tests.bench.processes import MEASURED, BenchError, Process, free_port
 from tests.bench.results import DIRECT
 
-DIALECTS = {"openai": "openai", "blocks": "anthropic", "parts": "gemini"}
+DIALECTS = {"openai": "openai", "blocks": "anthropic", "parts": "gemini", "items": "openai"}
+#: The burst of chats by a provider that has nothing but chat.
+CHAT_ONLY = "chat-only"
 
 
 class Contender:
@@ -60,11 +62,17 @@ class Contender:
         """What it wants to be told with each request."""
         return {}
 
-    def serves(self, upstream: Upstream) -> bool:
-        return self.translates or upstream.source == "openai"
+    def serves(self, upstream: Upstream, client: str = "chat") -> bool:
+        """`client`: the language of who asks."""
+        return client == "chat" and upstream.source in payloads.CHATS and (self.translates or upstream.source == "openai")
 
     def request(self, upstream: Upstream, stream: bool, image: int = 0) -> bytes:
         return payloads.request(upstream.name, stream, self.port(upstream), self.headers(upstream), image)
+
+    def request_of(self, client: str, upstream: Upstream) -> bytes:
+        """A request for a stream in another language of clients."""
+        made, _ = payloads.CLIENTS[client]
+        return made(CHAT_ONLY if upstream.name == "openai-burst" else upstream.name, self.port(upstream))
 
     def __enter__(self) -> Self:
         self.process = Process(self.command(), self.folder / "log", cores=self.cores, environ=self.environ, cwd=HERE.parents[1])
@@ -91,12 +99,18 @@ class Contender:
             self.process.send(signal.SIGCONT)
             time.sleep(0.02)
 
-    def load(self, upstream: Upstream, stream: bool, connections: int, seconds: float, rate: float = 0) -> dict[str, Any]:
+    def load(
+        self, upstream: Upstream, stream: bool, connections: int, seconds: float, rate: float = 0, client: str = "chat"
+    ) -> dict[str, Any]:
         """The load generator's findings, and `cpu_us`: the CPU time it took this contender, of each of its processes."""
         pieces = upstream.pieces if stream else payloads.WHOLE_PIECES
+        if client == "chat":
+            asked = self.request(upstream, stream)
+        else:
+            asked, pieces = self.request_of(client, upstream), pieces * payloads.CLIENTS[client][1]
         before = self.process.cpu_ns() if self.process else {}
         try:
-            found = self.ends.load(self.port(upstream), self.request(upstream, stream), connections, seconds, pieces=pieces, rate=rate)
+            found = self.ends.load(self.port(upstream), asked, connections, seconds, pieces=pieces, rate=rate)
         except BenchError as error:
             raise BenchError(f"{self.name}, {upstream.name}: {error}") from None
         after = self.process.cpu_ns() if self.process else {}
@@ -130,8 +144,12 @@ class Samewire(Contender):
     def version(cls) -> str:
         return version_of_tree()
 
+    def serves(self, upstream: Upstream, client: str = "chat") -> bool:
+        return client != "chat" or upstream.source in payloads.CHATS
+
     def config(self) -> dict[str, Any]:
         self._port = free_port()
+        chats = self.ends.upstreams["openai-burst"]
         return {
             "version": 1,
             "server": {
@@ -143,15 +161,26 @@ class Samewire(Contender):
             },
             "providers": {
                 upstream.name: {
-                    "base_url": f"http://127.0.0.1:{upstream.port}" + ("/v1" if upstream.source == "openai" else ""),
+                    "base_url": f"http://127.0.0.1:{upstream.port}" + ("/v1" if DIALECTS[upstream.source] == "openai" else ""),
                     "dialect": DIALECTS[upstream.source],
                     "key": "sk-upstream",
                 }
                 for upstream in self.ends.upstreams.values()
+            }
+            | {
+                CHAT_ONLY: {
+                    "base_url": f"http://127.0.0.1:{chats.port}/v1",
+                    "dialect": "openai",
+                    "key": "sk-upstream",
+                    "operations": ["chat"],
+                }
             },
             "routes": [
-                {"model": upstream.name, "to": f"{upstream.name}/{payloads.MODELS[upstream.source]}"}
-                for upstream in self.ends.upstreams.values()
+                {"model": CHAT_ONLY, "to": f"{CHAT_ONLY}/{payloads.MODELS['openai']}"},
+                *(
+                    {"model": upstream.name, "to": f"{upstream.name}/{payloads.MODELS[upstream.source]}"}
+                    for upstream in self.ends.upstreams.values()
+                ),
             ],
         }
 

@@ -30,10 +30,11 @@ class Upstream:
 
 
 def upstreams(scale: Scale) -> Iterator[tuple[str, str, int, int]]:
-    """(name, source, pieces, every) of each: two for each language, and one that keeps many streams open."""
-    for source in payloads.SOURCES:
+    """(name, source, pieces, every) of each: two for each language of chats, one of Responses, one that keeps many streams open."""
+    for source in payloads.CHATS:
         yield f"{source}-burst", source, payloads.PIECES, 0
         yield f"{source}-paced", source, scale.paced_pieces, 10
+    yield "items-burst", "items", payloads.PIECES, 0
     yield "openai-slow", "openai", *scale.slow_stream
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from tests.bench import stalls, starts, workers
 from tests.bench.contenders import BareApp, Nginx, Samewire
-from tests.bench.results import Results
+from tests.bench.results import CLIENT_WORKS, Results
 from tests.bench.rivals import LiteLlm, Portkey
 
 Figure = Callable[[Results], float | None]
@@ -70,6 +70,11 @@ def _quotient(above: tuple[str, str], below: tuple[str, str]) -> Figure:
     return lambda results: quotient(results.best(*above), results.best(*below))
 
 
+def _own(measure: str, other: str) -> Figure:
+    """Samewire's figure as a ratio to its own of another measure."""
+    return _quotient((measure, Samewire.name), (other, Samewire.name))
+
+
 def _slowest_event(results: Results) -> float | None:
     known = [figure for figure in (results.best("transform", event) for event in HOT) if figure is not None]
     return max(known) if len(known) == len(HOT) else None
@@ -111,6 +116,18 @@ GOALS: list[Goal] = [
     *(
         Goal(f"burst, {title}, CPU a piece: × bare aiohttp's passed through", _ratio(f"burst-{key}.cpu", _BARE, "burst.cpu"), 1.5)
         for key, title in _TRANSLATED.items()
+    ),
+    *(
+        Goal(f"burst, {CLIENT_WORKS[client, source]}, CPU a piece: × {other}", _own(f"clients-{client}-{source}.cpu", f"{chat}.cpu"), bound)
+        for client, source, chat, other, bound in (
+            ("responses", "items", "burst", "chat passed through", 1.1),
+            ("messages", "blocks", "burst", "chat passed through", 1.1),
+            ("responses", "blocks", "burst-blocks", "chat onto it", 1.6),
+            ("responses", "parts", "burst-parts", "chat onto it", 1.6),
+            ("messages", "parts", "burst-parts", "chat onto it", 1.6),
+            ("responses", "openai", "burst", "chat onto it", 1.6),
+            ("messages", "openai", "burst", "chat onto it", 1.6),
+        )
     ),
     Goal("transform alone: the slowest of text, thinking, tool arguments, Gemini's text", _slowest_event, 1.5, "µs"),
     Goal("a request's body of 100 messages with tools, translated: × a JSON decode and encode of it", _largest_body, 2),

@@ -26,6 +26,17 @@ def _kinds(name: str, title: str) -> dict[str, str]:
 
 _WHOLE, _PACED, _BURST = _kinds("whole", "whole answer"), _kinds("paced", "paced stream"), _kinds("burst", "burst stream")
 
+#: Clients that speak another language → what their upstream speaks: passed through where it is the same.
+CLIENT_WORKS = {
+    ("responses", "items"): "Responses passed through",
+    ("responses", "openai"): "Responses onto chat",
+    ("responses", "blocks"): "Responses onto Messages",
+    ("responses", "parts"): "Responses onto generateContent",
+    ("messages", "blocks"): "Messages passed through",
+    ("messages", "openai"): "Messages onto chat",
+    ("messages", "parts"): "Messages onto generateContent",
+}
+
 #: In the order of the report.
 MEASURES: dict[str, Measure] = {
     **{f"{key}.cpu": Measure(f"{title}: CPU per request", "µs") for key, title in _WHOLE.items()},
@@ -38,6 +49,11 @@ MEASURES: dict[str, Measure] = {
     **{f"{key}.time_p99": Measure(f"{title}: age of a piece on arrival, p99", "µs") for key, title in _PACED.items()},
     **{f"{key}.cpu": Measure(f"{title}: CPU per piece", "µs") for key, title in _BURST.items()},
     **{f"{key}.rate": Measure(f"{title}: pieces per second on one core", "/s", more=True) for key, title in _BURST.items()},
+    **{
+        f"clients-{client}-{source}.{what}": Measure(f"burst stream, {title}: {said}", unit, more)
+        for what, said, unit, more in (("cpu", "CPU per piece", "µs", False), ("rate", "pieces per second on one core", "/s", True))
+        for (client, source), title in CLIENT_WORKS.items()
+    },
     "transform": Measure("transform alone, an event", "µs"),
     "transform.json": Measure("JSON decode and encode of that event", "µs"),
     "body": Measure("a request's body translated", "µs"),

@@ -9,12 +9,15 @@ from functools import partial
 from tests.bench import payloads
 from tests.bench.contenders import Contender, Direct
 from tests.bench.plan import Scale, Step
-from tests.bench.results import Results
+from tests.bench.results import CLIENT_WORKS, Results
 
 
 @dataclass(frozen=True)
 class Work:
-    """`connections`: how many ask at once, and how many ask slow contenders; `direct`: measured without anyone too, as time matters."""
+    """`connections`: how many ask at once, and how many ask slow contenders; `direct`: measured without anyone too, as time matters.
+
+    `client`: the language of those who ask.
+    """
 
     name: str
     upstream: str
@@ -22,6 +25,7 @@ class Work:
     connections: tuple[int, int] = (32, 8)
     rate: bool = False
     direct: bool = False
+    client: str = "chat"
 
     @property
     def section(self) -> str:
@@ -29,18 +33,22 @@ class Work:
 
 
 WORKS = [
-    *(Work("whole" + suffix, f"{source}-burst") for source, suffix in zip(payloads.SOURCES, ("", "-blocks", "-parts"), strict=True)),
+    *(Work("whole" + suffix, f"{source}-burst") for source, suffix in zip(payloads.CHATS, ("", "-blocks", "-parts"), strict=True)),
     Work("latency", "openai-burst", connections=(64, 64), rate=True, direct=True),
     *(
         Work("paced" + suffix, f"{source}-paced", stream=True, connections=(20, 5), direct=not suffix)
-        for source, suffix in zip(payloads.SOURCES, ("", "-blocks", "-parts"), strict=True)
+        for source, suffix in zip(payloads.CHATS, ("", "-blocks", "-parts"), strict=True)
     ),
     *(
         Work("burst" + suffix, f"{source}-burst", stream=True, connections=(8, 2))
-        for source, suffix in zip(payloads.SOURCES, ("", "-blocks", "-parts"), strict=True)
+        for source, suffix in zip(payloads.CHATS, ("", "-blocks", "-parts"), strict=True)
+    ),
+    *(
+        Work(f"clients-{client}-{source}", f"{source}-burst", stream=True, connections=(8, 2), client=client)
+        for client, source in CLIENT_WORKS
     ),
 ]
-SECTIONS = ("whole", "latency", "paced", "burst")
+SECTIONS = ("whole", "latency", "paced", "burst", "clients")
 #: Requests per second where latency is measured; and for those who could not keep up with it.
 RATE, SLOW_RATE = 200, 20
 
@@ -56,7 +64,7 @@ def steps(contenders: Sequence[Contender], direct: Direct, sections: Sequence[st
             if number > scale.slow_rounds:
                 order = [contender for contender in order if not contender.slow]
             for contender in [direct, *order] if work.direct else order:
-                if contender.serves(contender.ends.upstreams[work.upstream]):
+                if contender.serves(contender.ends.upstreams[work.upstream], work.client):
                     yield _step(work, contender, scale, into, label)
 
 
@@ -78,7 +86,7 @@ def _measure(work: Work, contender: Contender, seconds: float, results: Results)
     rate = (SLOW_RATE if contender.slow else RATE) if work.rate else 0
     contender.thaw()
     try:
-        found = contender.load(upstream, work.stream, work.connections[contender.slow], seconds, rate)
+        found = contender.load(upstream, work.stream, work.connections[contender.slow], seconds, rate, work.client)
     finally:
         contender.freeze()
     if not isinstance(contender, Direct):
