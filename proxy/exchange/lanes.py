@@ -95,10 +95,12 @@ class Passed:
 
 
 def _events(events: list[Event]) -> bytes:
-    """Several events on the wire; most often they have data of one line and nothing else."""
-    lines = [data for name, data in events if not name]
+    """Several events on the wire; most often they have one name, or none, and data of one line."""
+    common = events[0][0]
+    lines = [data for name, data in events if name == common]
     if len(lines) == len(events) and _LF not in b"".join(lines):
-        return b"data: %b\n\n" % b"\n\ndata: ".join(lines)
+        head = b"event: %b\ndata: " % common.encode() if common else b"data: "
+        return b"%b%b\n\n" % (head, (b"\n\n" + head).join(lines))
     return b"".join([sse_event(data, name) for name, data in events])
 
 

@@ -336,9 +336,9 @@ class SectionWriter(Tokens):
         if not self.mapping.numbered:
             self.out.append(before + encode_lines(self.pending)[:-1].replace(b"\n", after + before) + after)
         else:
-            for number, text in enumerate(self.pending, self.number):
-                self.out.append(b"%b%b%b%d%b" % (before, encode(text), after, number, last))
-            self.number += len(self.pending)
+            texts = encode_lines(self.pending)[:-1].split(b"\n")
+            self.out += [b"%b%b%b%d%b" % (before, text, after, number, last) for number, text in enumerate(texts, self.number)]
+            self.number += len(texts)
         self.pending.clear()
 
     def take(self) -> bytes:

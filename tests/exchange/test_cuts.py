@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.codecs import DECODERS
+from proxy.codecs import DECODERS, SseDecoder
 from proxy.config.dialects import DIALECTS, compile_file
 from proxy.errors import ExchangeError, UpstreamError
 from proxy.exchange.answer import Answer
@@ -170,3 +170,11 @@ def test_any_pieces_give_the_same_bytes(dialect: str, sizes: list[int]) -> None:
         assert (fed.body, fed.whole) == (entire(dialect), True)
 
     asyncio.run(check())
+
+
+@given(st.lists(st.tuples(st.sampled_from(["", "a", "b c"]), st.sampled_from([b"{}", b'{"model":"x"}', b"1\n2", b""])), min_size=1))
+def test_events_that_pass_by_are_read_as_they_came(events: list[tuple[str, bytes]]) -> None:
+    """Of one name or several, in one write, with data of one line or more."""
+    lane = Passed(OPERATIONS["openai"].open(Context(model="m")), usage_wanted=True, shown=None)
+    lane._shown.extend(events)
+    assert SseDecoder().feed(lane.take()) == events
