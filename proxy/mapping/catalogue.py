@@ -207,7 +207,7 @@ ENTRIES = (
 FILTERS = {entry.name: entry for entry in ENTRIES}
 
 #: Keys of operators that take a text as it is, not a template.
-NAMES = frozenset(("$use", "$as", "$by", "$with", "$param"))
+NAMES = frozenset(("$use", "$as", "$by", "$leading", "$with", "$param"))
 
 #: Template operators, with the keys each takes: (needed, allowed beside).
 OPERATORS: dict[str, tuple[frozenset[str], frozenset[str]]] = {
@@ -216,7 +216,7 @@ OPERATORS: dict[str, tuple[frozenset[str], frozenset[str]]] = {
     "$first": (frozenset(), frozenset()),
     "$each": (frozenset(), frozenset(("$where", "$as", "$do"))),
     "$concat": (frozenset(), frozenset()),
-    "$merge_adjacent": (frozenset(("$by",)), frozenset(("$join_lists",))),
+    "$merge_adjacent": (frozenset(("$by",)), frozenset(("$join_lists", "$leading"))),
     "$merge": (frozenset(), frozenset()),
     "$index": (frozenset(("$key", "$value")), frozenset()),
     "$use": (frozenset(), frozenset(("$of",))),

@@ -333,8 +333,9 @@ class Numbers(dict[Any, int]):
         return number
 
 
-def merge_adjacent(items: Any, by: str, joined: tuple[str, ...]) -> list[Any]:
-    """Neighbours with the same value under `by` become one; the lists under `joined` are put together."""
+def merge_adjacent(items: Any, by: str, joined: tuple[str, ...], leading: str | None = None) -> list[Any]:
+    """Neighbours with the same value under `by` become one; the lists under `joined` and `leading` are put together, and at last those
+    under `leading` go before those under the first of `joined`."""
     merged: list[Any] = []
     key: Any = NOTHING
     previous: dict[str, Any] | None = None  # a copy of the last item, once it is more than one
@@ -348,8 +349,19 @@ def merge_adjacent(items: Any, by: str, joined: tuple[str, ...]) -> list[Any]:
             previous = merged[-1] = dict(merged[-1])
         for name, value in item.items():
             before = previous.get(name)
-            previous[name] = [*before, *value] if name in joined and isinstance(before, list) and isinstance(value, list) else value
-    return merged
+            lists = (name in joined or name == leading) and isinstance(before, list) and isinstance(value, list)
+            previous[name] = before + value if lists else value
+    if leading is None:
+        return merged
+    return [led(item, leading, joined[0]) if type(item) is dict and leading in item else item for item in merged]
+
+
+def led(item: dict[str, Any], leading: str, name: str) -> dict[str, Any]:
+    """The item with its list under `leading` before that under `name`, in one."""
+    led = dict(item)
+    first, rest = led.pop(leading), led.get(name)
+    led[name] = put_together(first, rest) if type(first) is list else rest
+    return led
 
 
 def merge(*objects: Any) -> dict[str, Any] | None:

@@ -37,6 +37,8 @@ class Expressions(Filtering):
         """As `expression`, but of a path only the truth is wanted: a list need not be read in full for it."""
         if isinstance(tree, Path) and paths.singular(tree.segments):
             value = self.path(tree, path, env)
+            if value.node is not None and value.node.is_object and value.node.closed and not value.absent:
+                return Value("True", absent=False, reads=value.reads)  # it has a member
             if value.node is not None and not value.node.closed:
                 value.node.tested = True
             return value
@@ -63,8 +65,9 @@ class Expressions(Filtering):
                 self.line("break")
 
         self.visit(self.root(tree, path, env), tree.segments, env.root, find)
-        if len(self.lines) == begun + 1:  # there is no place where it could be
-            del self.lines[begun:]
+        if not any(line.endswith(f"{found} = True") for line in self.lines[begun:]):  # there is no place where it could be
+            loops = (place for place in range(begun, len(self.lines)) if self.lines[place].startswith("    " * self.depth + "for "))
+            del self.lines[next(loops, len(self.lines)) :]
             return Value("False", absent=False)
         return Value(found, absent=False, reads=frozenset(reads))
 

@@ -268,7 +268,11 @@ class Operators(Templates):
         items = self.template(spec["$merge_adjacent"], (*path, "$merge_adjacent"), env)
         lists = spec.get("$join_lists", [])
         joined_names = tuple(lists) if isinstance(lists, list) else (lists,)
-        code = f"merge_adjacent({items.code} or (), {spec['$by']!r}, {joined_names!r}) or None"
+        leading = spec.get("$leading")
+        if leading is not None and not joined_names:
+            self.faults.add((*path, "$leading"), "operator-keys", "$leading needs $join_lists")
+        more = "" if leading is None else f", {leading!r}"
+        code = f"merge_adjacent({items.code} or (), {spec['$by']!r}, {joined_names!r}{more}) or None"
         return Value(self.assign(code), kind="list", reads=items.reads)
 
     def op_merge(self, spec: dict[Any, Any], path: SpecPath, env: Env) -> Value:
