@@ -95,10 +95,19 @@ class Accepted:
 
 
 @dataclass(frozen=True, slots=True)
+class Ids:
+    """Of answers that a provider keeps. `request`: the member of a request that names an earlier one; `kept`: the member that is false
+    where nothing is kept."""
+
+    request: str
+    kept: str
+
+
+@dataclass(frozen=True, slots=True)
 class Operation:
     """One thing a client may ask for. The words are those of `dialects/client/openai.yaml`.
 
-    `chat`: an upstream's chat can serve it. `accepts`: bodies of other shapes.
+    `chat`: an upstream's chat can serve it. `accepts`: bodies of other shapes. `ids`: of what is answered.
     `framings`: by the value of the query's `framed_by`; "" is for all others.
     """
 
@@ -113,6 +122,7 @@ class Operation:
     large: bool = False
     chat: bool = False
     accepts: tuple[Accepted, ...] = ()
+    ids: Ids | None = None
     voice: Voice = PLAIN
     framed_by: str = ""
     framings: Mapping[str, Framing] = field(default_factory=lambda: {"": FRAMINGS["sse"]})
@@ -243,6 +253,8 @@ def _accepted(whole: Callable[[], Spec], number: int, rule: Mapping[str, Any]) -
 
 def _operation(name: str, entry: Mapping[str, Any], voice: Voice, accepts: tuple[Accepted, ...]) -> Operation:
     known: dict[str, Any] = {key: value for key, value in entry.items() if key not in ("framing", "chat")}
+    if "ids" in entry:
+        known["ids"] = Ids(**entry["ids"])
     framing = entry.get("framing", "sse")
     if isinstance(framing, str):
         framing = {"$else": framing}

@@ -194,7 +194,7 @@ class Attempt:
             if client is not None:
                 body = self._for_client(body, mapping, client)
             else:
-                body = self._passed(body) if mapping is None else self._translated(body, mapping)
+                body = self._returning(self._passed(body)) if mapping is None else self._translated(body, mapping)
         except ValueError as error:
             raise UpstreamError(f"The upstream's answer cannot be read: {error}.", kind="invalid") from None
         self.amount = len(body) // 4
@@ -224,6 +224,11 @@ class Attempt:
             return Members.parse(body).splice({"model": shown})
         except MembersError:  # a name that comes twice, half a surrogate pair: it goes on as it came
             return body
+
+    def _returning(self, body: bytes) -> bytes:
+        """With the way back to what the provider keeps in its ids."""
+        kept = self._exchange.kept
+        return body if kept is None else kept.whole(body, kept.shows(self._exchange.rooms.router, self._target.choice))
 
     def _translated(self, body: bytes, mapping: ResponseMapping) -> bytes:
         with _fitting():
@@ -281,7 +286,9 @@ class Attempt:
         if mapping.passthrough and answer.framing is not SSE:
             return Reframed(mapping.open(context), answer.framing, self._target.shown)
         if mapping.passthrough:
-            return Passed(mapping.open(context), usage_wanted=usage_wanted, shown=self._target.shown)
+            passed = Passed(mapping.open(context), usage_wanted=usage_wanted, shown=self._target.shown)
+            kept = self._exchange.kept
+            return passed if kept is None else kept.lane(passed, kept.shows(self._exchange.rooms.router, self._target.choice))
         writer = ChunkWriter(context.shown, context.now, usage_wanted=usage_wanted, reasoning=context.reasoning)
         return Translated(mapping.open(context, writer), writer)
 

@@ -23,6 +23,7 @@ from proxy.exchange.body import encoding
 from proxy.exchange.client import ClientRequest
 from proxy.exchange.heartbeat import Heartbeat
 from proxy.exchange.held import Held
+from proxy.exchange.kept import Kept
 from proxy.exchange.recovery import Recovery
 from proxy.exchange.request import BareRequest, Request, read_arrived, read_request
 from proxy.exchange.rooms import Rooms
@@ -78,6 +79,7 @@ class Exchange:
         "connection",
         "held",
         "identifier",
+        "kept",
         "operation",
         "query",
         "record",
@@ -93,6 +95,7 @@ class Exchange:
         self.answer = answer
         self.record = record
         self.asked: Request = BareRequest()
+        self.kept: Kept | None = None
         self.series: Series | None = None
         self.tried = b""
         self.held = Held(rooms.memory, rooms.server.limits.answers)
@@ -178,7 +181,14 @@ class Exchange:
         asked, record = self.asked, self.record
         record.stream = asked.stream
         record.public_model = asked.model or ""
-        resolution = self.rooms.router.resolve(self.operation.name, asked.model)
+        router, operation = self.rooms.router, self.operation
+        resolution = None
+        if operation.ids is not None:
+            self.kept = Kept(operation.ids, asked, self.identifier)
+            self.identifier = self.kept.identifier
+            resolution = self.kept.resolve(router, operation.name, asked.model)
+        if resolution is None:
+            resolution = router.resolve(operation.name, asked.model)
         trace = trace_headers(self.request.headers)
         record.trace_id = trace[16:48].decode()
         self._trace = b"x-request-id: %b\r\n%b%b" % (record.request_id.encode(), trace, via(self.request.headers))

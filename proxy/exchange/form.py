@@ -48,6 +48,9 @@ class FormRequest:
     def member(self, name: str) -> bytes | None:
         return None
 
+    def put(self, name: str, value: bytes) -> None:
+        pass
+
     async def find_model(self, operation: Operation) -> None:
         """Reads on until the field is there; a form that begins with its file is held until then, up to the limit for bodies."""
         async for piece in self._rest:

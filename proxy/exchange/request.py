@@ -69,6 +69,10 @@ class Request(Protocol):
         """A top-level member of a JSON body, as it is written."""
         ...
 
+    def put(self, name: str, value: bytes) -> None:
+        """Writes another text in place of a member that is there."""
+        ...
+
     def prepare(self, target: TargetCall, context: Context) -> tuple[bytes, Body, tuple[str, ...]]:
         """Header lines about the body, the body, the parameters it could not carry. Raises ClientError."""
         ...
@@ -113,6 +117,9 @@ class BareRequest:
     def member(self, name: str) -> bytes | None:
         return None
 
+    def put(self, name: str, value: bytes) -> None:
+        pass
+
     def prepare(self, target: TargetCall, context: Context) -> tuple[bytes, Body, tuple[str, ...]]:
         return b"", b"", ()
 
@@ -146,6 +153,10 @@ class JsonRequest:
 
     def member(self, name: str) -> bytes | None:
         return self._members.get(name)
+
+    def put(self, name: str, value: bytes) -> None:
+        self._body = self._members.splice({name: value})
+        self._members = _members(self._body)
 
     def prepare(self, target: TargetCall, context: Context) -> tuple[bytes, Body, tuple[str, ...]]:
         mapping = target.operation.request

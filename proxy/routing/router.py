@@ -12,6 +12,7 @@ from typing import Generic, TypeVar
 
 from proxy.config.model import Route, Target
 from proxy.errors import ClientError
+from proxy.routing.ways import tag
 
 P = TypeVar("P")
 
@@ -76,6 +77,7 @@ class Router(Generic[P]):
         self._build = build
         self._translated = translated
         self._cache: dict[tuple[str, str | None], Resolution[P]] = {}
+        self._forks: dict[str, bool] = {}
         self._named: dict[str, list[Route]] = {}
         for route in self._routes:
             if route.pattern is not None and not route.pattern.stars:
@@ -86,11 +88,43 @@ class Router(Generic[P]):
         known = self._cache.get((operation, model))
         if known is not None:
             return known
-        resolution = self._resolve(operation, model)
+        return self._remember((operation, model), self._resolve(operation, model))
+
+    def _remember(self, asked: tuple[str, str | None], resolution: Resolution[P]) -> Resolution[P]:
         if len(self._cache) >= _CACHE_SIZE:
             self._cache.clear()
-        self._cache[operation, model] = resolution
+        self._cache[asked] = resolution
         return resolution
+
+    def back(self, operation: str, model: str | None, way: str) -> Resolution[P] | None:
+        """The one way (`ways.tag`) that leads back to what a provider keeps; None where no route for this model has it."""
+        name = f"{operation} {way}"
+        known = self._cache.get((name, model))
+        if known is not None:
+            return known
+        for route, parts in self._fitting(model):
+            for target in route.ready:
+                if served_by(operation, route, target, ()) is None:
+                    continue
+                for key in _keys(route, target):
+                    if tag(target.provider.name, key) == way:
+                        built = self._build(Choice(operation, route, target, model, _upstream_name(target, model, parts), key))
+                        return self._remember((name, model), Resolution(route, model, ((built,),), built))
+        return None
+
+    def forks(self, operation: str) -> bool:
+        """Whether there is more than one way to those that serve an operation as their own."""
+        known = self._forks.get(operation)
+        if known is None:
+            ways = {
+                (target.provider.name, key)
+                for route in self._routes
+                for target in route.ready
+                if served_by(operation, route, target, ()) is not None
+                for key in _keys(route, target)
+            }
+            known = self._forks[operation] = len(ways) > 1
+        return known
 
     def models(self) -> Iterator[tuple[str, Route]]:
         """The names that a client can be told: those written out, of routes that can be used, in the order of the file."""
