@@ -38,8 +38,8 @@ async def main() -> int:
         async with Stage(Path(folder)) as stage:
             for client in ready:
                 noted[client.name] = await noted_run(client, stage)
-    if not asked.keep:
-        results.write({name: noted[name] for name in known if name in noted})
+                if not asked.keep:
+                    results.write({name: noted[name] for name in known if name in noted})
     failed = any("failed:" in str(noted[client.name]) for client in ready)
     return int(failed or len(ready) < len(chosen))
 

@@ -54,7 +54,7 @@ class Client:
         if self.light and self.node:
             pins = (HERE / "node" / "package-lock.json").read_bytes()
             return CACHE / f"node-{hashlib.sha256(pins).hexdigest()[:12]}"
-        return CACHE / f"{self.name}-{hashlib.sha256(json.dumps(self.install).encode()).hexdigest()[:12]}"
+        return CACHE / f"{self.package.rpartition('/')[2]}-{hashlib.sha256(json.dumps(self.install).encode()).hexdigest()[:12]}"
 
     @property
     def version(self) -> str:
@@ -87,8 +87,10 @@ def install(client: Client) -> None:
         (client.folder / "package.json").write_text('{"private": true, "type": "module"}', "utf-8")
         _call("npm", "install", "--no-audit", "--no-fund", *client.install["node"], cwd=client.folder)
     else:
+        python = str(client.folder / "bin" / "python")
         _call(sys.executable, "-m", "venv", str(client.folder), cwd=client.folder)
-        _call(str(client.folder / "bin" / "python"), "-m", "pip", "install", "-q", *client.install["python"], cwd=client.folder)
+        pip = ["uv", "pip", "install", "--python", python] if shutil.which("uv") else [python, "-m", "pip", "install", "-q"]
+        _call(*pip, *client.install["python"], cwd=client.folder)
     done.touch()
 
 
@@ -107,10 +109,11 @@ def environment(stage: Stage) -> dict[str, str]:
 
 def command(client: Client) -> list[str]:
     """The program that runs its scenarios."""
+    file, *more = client.file.split()
     if client.file.startswith("node/"):
-        return [str(node(client.folder)), str(client.folder / Path(client.file).name)]
+        return [str(node(client.folder)), str(client.folder / Path(file).name), *more]
     python = client.folder / "bin" / "python" if "python" in client.install and client.file.startswith("python/") else Path(sys.executable)
-    return [str(python), str(HERE / client.file)]
+    return [str(python), str(HERE / file), *more]
 
 
 def node(folder: Path) -> Path:
@@ -147,8 +150,12 @@ def _outcomes(client: Client, upstream: str, told: list[dict[str, str]]) -> Iter
     found: dict[str, Any] = {line["capability"]: line for line in told if line["upstream"] == upstream}
     assert found.keys() <= set(CAPABILITIES), found.keys()
     for capability in CAPABILITIES:
-        lacks = client.without.get(capability) or WITHOUT.get(upstream, {}).get(capability)
-        if line := found.get(capability):
+        lacks = (
+            client.without.get(capability) or client.without.get(f"{capability}, {upstream}") or WITHOUT.get(upstream, {}).get(capability)
+        )
+        if lacks:
+            yield capability, f"not offered: {lacks}"
+        elif line := found.get(capability):
             yield capability, "ok" if line["outcome"] == "ok" else f"failed: {line['why']}"
         else:
-            yield capability, f"not offered: {lacks}" if lacks else "failed: it was not tried"
+            yield capability, "failed: it was not tried"

@@ -56,8 +56,8 @@ def hear(wire: str, path: str, document: dict[str, Any]) -> Heard:
 
 
 def _json(text: str) -> Any:
-    """The JSON value that the text begins with: more of the prompt may follow."""
-    return json.JSONDecoder().raw_decode(text)[0]
+    """The JSON value that the text begins with: more of the prompt may follow. One client puts prompts in quotes, with backslashes."""
+    return json.JSONDecoder().raw_decode(text if '\\"' not in text else text.replace('\\"', '"'))[0]
 
 
 def _texts(value: Any) -> Iterator[str]:

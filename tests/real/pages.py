@@ -17,6 +17,8 @@ from tests.real.stage import KEY, Stage
 
 PAGES = Path(__file__).parent.parent.parent / "docs" / "clients"
 #: What stands on the pages, for what readers have instead.
+#: What the pretended model says, and what it fills forms with.
+SAMPLE = "example"
 ADDRESS, PLACEHOLDER = "127.0.0.1:8787", "your-samewire-key"
 _BLOCK = re.compile(r"(?:`~/(?P<file>[^`\n]+)`[^\n]*\n\n)?```(?P<language>\w+)\n(?P<text>.*?)```", re.DOTALL)
 DEADLINE = 120.0
@@ -70,6 +72,6 @@ async def _run(client: Client, language: str, text: str, home: str) -> str:
         if process.returncode is None:
             process.kill()
             await process.wait()
-    if process.returncode or PLAYS["text"] not in out.decode():
+    if process.returncode or not any(said in out.decode() for said in (PLAYS["text"], SAMPLE)):
         return " ".join(f"ended with {process.returncode}: {(said or out).decode()[-300:]}".split())
     return ""

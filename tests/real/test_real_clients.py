@@ -41,7 +41,7 @@ async def test_a_light_client(stage: Stage, client: Client) -> None:
         (upstream, capability): outcome
         for upstream, row in outcomes.items()
         for capability, outcome in row.items()
-        if outcome.startswith("failed") and noted[upstream][capability] == "ok"
+        if outcome.partition(":")[0] != noted[upstream][capability].partition(":")[0]
     }
     assert other == {}, "python -m tests.real notes it anew, if it is right"
 
@@ -51,8 +51,7 @@ async def test_a_light_client(stage: Stage, client: Client) -> None:
 async def test_the_page_of_a_light_client(stage: Stage, page: str) -> None:
     client = next(client for client in LIGHT if client.page == page)
     needs_packages(client)
-    if results.read()[client.name]["page"] == "ok":
-        assert await run_page(client, stage) == "ok"
+    assert await run_page(client, stage) == "ok"
 
 
 def test_every_client_has_been_run_and_every_result_is_whole() -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 
+from proxy.demo.sample import sample
 from tests.real.hearing import Heard, hear
 from tests.real.said import PLAYS, SEALED, SIGNATURE, Said
 from tests.real.speaking import embeddings, refusal, speak
@@ -43,12 +44,9 @@ def _say(heard: Heard) -> Said:
     if heard.results is not None:
         return Said(f"The tools say: {' and '.join(heard.results)}.")
     match heard.play:
-        case "tool":
-            return Said(calls=[("weather", {"city": "Seoul"})] if "weather" in heard.tools else [])
-        case "tools":
-            return Said(calls=[(name, {"city": "Seoul"}) for name in ("weather", "time") if name in heard.tools])
-        case "thinking_tool":
-            return Said("", PLAYS["thought"], [("weather", {"city": "Seoul"})] if "weather" in heard.tools else [])
+        case "tool" | "tools" | "thinking_tool":
+            names = [name for name in ("weather", "time") if name in heard.tools][: 2 if heard.play == "tools" else 1]
+            return Said("", PLAYS["thought"] if heard.play == "thinking_tool" else "", [(name, {"city": "Seoul"}) for name in names])
         case "call":
             return _call(heard)
         case "reasoning":
@@ -59,6 +57,14 @@ def _say(heard: Heard) -> Said:
             return Said(PLAYS["seen"] if heard.holds(PLAYS["picture"]) else "I see nothing.")
         case "cut":
             return Said(" ".join([PLAYS["text"]] * 8), cut=True)
+        case _:
+            return _chat(heard)
+
+
+def _chat(heard: Heard) -> Said:
+    """Words, or a call where one is forced."""
+    if heard.forced:
+        return Said(calls=[(name, sample(schema)) for name, schema in heard.tools.items()][:1])
     return Said(PLAYS["text"])
 
 

@@ -119,7 +119,7 @@ def vision(model: str) -> None:
 
 @play("embeddings")
 def embeddings(model: str) -> None:
-    answer = client.models.embed_content(model=model, contents=["one", "two"])
+    answer = client.models.embed_content(model=model, contents=[types.UserContent("one"), types.UserContent("two")])
     same([one.values for one in answer.embeddings or []], [WORDS["vector"]] * 2)
 
 
@@ -132,7 +132,7 @@ def reasoning(model: str) -> None:
 @play("reasoning kept")
 def reasoning_kept(model: str) -> None:
     holds(
-        _back(model, "play: thinking_tool", thinking_config=types.ThinkingConfig(include_thoughts=True)),
+        _back(model, "play: thinking_tool", thinking_config=types.ThinkingConfig(include_thoughts=True, thinking_budget=1024)),
         WORDS["weather"],
         WORDS["remembered"],
     )
