@@ -85,7 +85,9 @@ class Keys:
                 return given[:4].hex()
             first = first or given
         if self._digests:
-            raise _unauthorized("The API key is not known here." if first else "No API key was given: send it as `Authorization: Bearer`.")
+            # begins as OpenAI's own words do, by which some clients tell this 401 from a bad request
+            unknown = "Incorrect API key provided: it is none of those that are listed here."
+            raise _unauthorized(unknown if first else "No API key was given: send it as `Authorization: Bearer`.")
         if not is_local(request.connection.peer, request.headers):
             raise _unauthorized("No client keys are listed here, so that only this machine is served. List keys under `server.keys`.")
         origin = request.headers.get(hdrs.ORIGIN)
