@@ -184,8 +184,7 @@ class Answer:
     def _last_event(self, error: ExchangeError) -> bytes:
         """A failure, as the client expects it in its stream."""
         envelope = self.voice.envelope(error, self._request_id)
-        told = self.writer.fail(failure(error), envelope) if self.writer is not None else b""
-        if told:
+        if self.writer is not None and (told := self.writer.fail(failure(error), envelope)):
             return told
         event = self.framing.event(_encode(envelope), self.voice.event)
         return event if self.eventful else self.framing.begun(event)

@@ -35,6 +35,7 @@ from proxy.mapping.completion import as_completion
 from proxy.mapping.documents import decode
 from proxy.mapping.mappings import ResponseMapping
 from proxy.mapping.stream import StreamMapping
+from proxy.mapping.writer import SectionWriter
 from proxy.upstream import Call, decode_body
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ class Attempt:
         self._context = target.context(int(exchange.record.time), stream=exchange.asked.stream)
         self._deadline = 0.0
         self._head = exchange.tried
-        exchange.answer.writer = None
+        exchange.answer.writer = self._writer()
         self.answered = 0.0
         self.amount = 0
         self.usage: dict[str, Any] | None = None
@@ -277,11 +278,17 @@ class Attempt:
         if not relay.closed:
             asyncio.get_running_loop().call_later(PARTING, call.abort)
 
+    def _writer(self) -> SectionWriter | None:
+        """Who writes the client's events in its own dialect, where they are translated; and tells a failure that comes before them."""
+        exchange, client = self._exchange, self._target.client
+        if client is None or client.stream is None or self._context.client is None or not exchange.asked.stream:
+            return None
+        return client.stream.open(self._context.client, framing=exchange.answer.framing)
+
     def _lane(self, mapping: StreamMapping) -> Lane:
-        context, client, answer = self._context, self._target.client, self._exchange.answer
+        context, answer = self._context, self._exchange.answer
         usage_wanted = self._exchange.asked.usage_wanted
-        if client is not None and client.stream is not None and context.client is not None:
-            answer.writer = client.stream.open(context.client, framing=answer.framing)
+        if answer.writer is not None:
             return Translated(mapping.open(context, answer.writer), answer.writer)
         if mapping.passthrough and answer.framing is not SSE:
             return Reframed(mapping.open(context), answer.framing, self._target.shown)

@@ -366,6 +366,8 @@ class SectionWriter(Tokens):
     def fail(self, failure: Mapping[str, Any], error: Any) -> bytes:
         """The stream failed: the last bytes that its client gets. `failure`: the canonical error, `error`: as the dialect shows it."""
         self.flush()
+        if self.mapping.fail is not None:
+            self.begin()
         self.conclude()
         self.write(self.mapping.fail, self.facts, failure=failure, error=error)
         return self.take()

@@ -107,8 +107,7 @@ class Case:
         if "rejects" in self.head:
             yield "refused: the request was taken"
             return
-        chat = {name: value for name, value in body.items() if name not in ("model", "stream", "stream_options")}  # the gateway's to say
-        yield from differences(self._json("chat.json"), _plain(chat), "chat")
+        yield from differences(_own(self._json("chat.json")), _own(_plain(body)), "chat")
         yield from differences(sorted(self.head.get("dropped", [])), sorted(dropped), "dropped")
 
     def _whole(self) -> Iterator[str]:
@@ -188,6 +187,11 @@ def events(body: bytes, framing: Framing) -> list[Any]:
 
 def _data(data: bytes) -> Any:
     return data.decode() if data == b"[DONE]" else json.loads(data)
+
+
+def _own(chat: dict[str, Any]) -> dict[str, Any]:
+    """What of a chat request is the dialect's to say, and not the gateway's."""
+    return {name: value for name, value in chat.items() if name not in ("model", "stream", "stream_options")}
 
 
 def _plain(value: Any) -> Any:

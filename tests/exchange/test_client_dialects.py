@@ -11,7 +11,7 @@ import pytest
 from proxy.codecs import SseDecoder
 from tests.exchange.test_requests import sent
 from tests.exchange.test_streams import after
-from tests.exchange.wire import DONE, FINISH, STREAM, USAGE, USAGE_EVENT, delta, event, json_answer, serving, sse
+from tests.exchange.wire import DONE, FINISH, STREAM, USAGE, USAGE_EVENT, Reply, delta, event, json_answer, serving, sse
 from tests.upstream.scripted import Step, hang, request
 
 MESSAGE: dict[str, Any] = {"model": "m", "max_tokens": 9, "system": "S", "messages": [{"role": "user", "content": "Hi"}]}
@@ -129,10 +129,36 @@ async def test_signs_of_life() -> None:
         assert (names[0], names.count("message_start"), names[-1]) == ("message_start", 1, "ping")
 
 
-async def test_a_dead_upstream_after_a_sign_of_life_is_told_as_an_event() -> None:
-    async with serving([request, hang], server={"heartbeat": 0.05}, providers={"p0": {"timeouts": {"first_event": 0.3}}}) as served:
-        reply = await served.ask(STREAMED, PATH)
-        assert (reply.status, reply.whole, kinds(reply.body)) == (200, False, ["error"])
+#: How each dialect asks for a stream, and how it may end.
+ASKING: dict[str, tuple[str, dict[str, Any]]] = {
+    "messages": (PATH, STREAMED),
+    "responses": ("/v1/responses", {"model": "m", "input": "Hi", "stream": True}),
+    "generate-content": ("/v1beta/models/m:streamGenerateContent?alt=sse", {"contents": [{"role": "user", "parts": [{"text": "Hi"}]}]}),
+    "generate-content, an array": ("/v1beta/models/m:streamGenerateContent", {"contents": [{"role": "user", "parts": [{"text": "Hi"}]}]}),
+    "ollama": ("/api/chat", {"model": "m", "messages": [{"role": "user", "content": "Hi"}]}),
+}
+GOOD_ENDS = (b"message_stop", b"response.completed", b'"finishReason"', b'"done":true')
+DEAD: dict[str, list[Step]] = {
+    "silent": [request, hang],
+    "refusing": [request, json_answer({"error": {"message": "no"}}, b"400 No")],
+    "failing": [request, sse(event({"error": {"message": "no"}}))],
+}
+
+
+@pytest.mark.parametrize("script", DEAD.values(), ids=DEAD)
+@pytest.mark.parametrize(("path", "body"), ASKING.values(), ids=ASKING)
+async def test_a_dead_upstream_after_a_sign_of_life_is_told_as_an_event(script: list[Step], path: str, body: Any) -> None:
+    gate = asyncio.Event()
+    changes = {"server": {"heartbeat": 0.02}, "providers": {"p0": {"operations": ["chat"], "timeouts": {"first_event": 0.2}}}}
+    async with serving([request, after(gate), *script[1:]], **changes) as served, await served.client() as client:
+        client.send(body, path)
+        status, headers = await client.head()
+        silence = await client.chunk()
+        gate.set()
+        reply = await client.chunked(Reply(status, headers, silence))
+        assert (reply.status, reply.whole) == (200, False)
+        assert b"error" in reply.body
+        assert not any(end in reply.body.replace(b" ", b"") for end in GOOD_ENDS)
 
 
 async def test_a_route_for_chats_serves_it_and_its_rules_are_about_chats() -> None:
