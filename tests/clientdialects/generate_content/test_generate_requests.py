@@ -139,8 +139,26 @@ def test_by_way_of_a_chat_the_same_comes_to_gemini(entry: dict[str, Any]) -> Non
     assert came.settings.get("tool_choice", "auto") == asked.settings.get("tool_choice", "auto")
 
 
+def signatures(body: dict[str, Any]) -> list[str]:
+    """Those of texts and calls, in order; the last of a turn's text counts."""
+    parts = [part for content in asking.many(asking.camel(body)["contents"]) for part in asking.many(content["parts"])]
+    told = [part for part in parts if part.keys() & {"text", "inlineData", "functionCall"} and not part.get("thought")]
+    return [part["thoughtSignature"] for part in told if "thoughtSignature" in part]
+
+
+@each_request
+def test_googles_signatures_find_back_to_gemini(entry: dict[str, Any]) -> None:
+    chat, _ = taken(entry)
+    dialect = upstream("gemini")
+    request = dialect.operations["chat"].request
+    assert request is not None
+    body, _ = request(chat, Context(model="gemini-2.5-flash", traits=dialect.traits("gemini-2.5-flash") | {"choices": True}))
+    assert sorted(signatures(body)) == sorted(signatures(entry["body"]))
+
+
 def test_the_recordings_show_enough() -> None:
     asked = [asking.read(entry["body"]) for entry in ENTRIES]
     assert len(ENTRIES) >= 50
     assert {item[0] for request in asked for item in request.said} == {"user", "assistant", "media", "audio", "call", "result"}
     assert sum(bool(request.tools) for request in asked) >= 15
+    assert sum(bool(signatures(entry["body"])) for entry in ENTRIES) >= 4
