@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import subprocess
@@ -47,6 +48,7 @@ class Ends:
         self.upstreams: dict[str, Upstream] = {}
         self._wire = str(folder / "wire")
         self._processes: list[Process] = []
+        self._asked = itertools.count()
 
     def __enter__(self) -> Self:
         subprocess.run([os.environ.get("CC", "cc"), "-O2", "-o", self._wire, str(HERE / "wire.c")], check=True)
@@ -74,7 +76,7 @@ class Ends:
 
     def load(self, port: int, request: bytes, connections: int, seconds: float, *, pieces: int, rate: float = 0) -> dict[str, Any]:
         """What the load generator found. Raises BenchError when not each answer was there, whole and right, with all its pieces."""
-        asked = self.folder / "request"
+        asked = self.folder / f"request-{next(self._asked)}"  # several may ask at once
         asked.write_bytes(request)
         command = ["taskset", "-c", ENDS, self._wire, "load", str(port), str(asked), str(connections), str(seconds), payloads.MARK]
         done = subprocess.run([*command, str(rate)] if rate else command, capture_output=True, text=True, check=False)

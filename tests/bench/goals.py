@@ -150,5 +150,10 @@ GOALS: list[Goal] = [
         _quotient(("workers.cpu", workers.TwoWorkers.name), ("workers.cpu", workers.OneWorker.name)),
         1.1,
     ),
+    Goal(
+        "second worker, CPU per request: × two gateways of one worker side by side",
+        _quotient(("workers.cpu", workers.TwoWorkers.name), ("workers.cpu", workers.SIDE_BY_SIDE)),
+        1.1,
+    ),
     Goal("second worker: the smaller share of the work", _best("workers.share", workers.TwoWorkers.name), 40, "%", more=True),
 ]

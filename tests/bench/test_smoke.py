@@ -57,7 +57,7 @@ def expected(left_out: Mapping[str, str]) -> set[tuple[str, str]]:
         ("transform.json", "gemini: text"),
     }
     if "second worker" not in left_out:
-        found |= {("workers.cpu", kind.name) for kind in (workers.OneWorker, workers.TwoWorkers)}
+        found |= {("workers.cpu", name) for name in (workers.OneWorker.name, workers.TwoWorkers.name, workers.SIDE_BY_SIDE)}
     return found
 
 
