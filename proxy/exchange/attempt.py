@@ -108,7 +108,13 @@ class Attempt:
             exchange.record.first_byte = monotonic()
             if call.status >= 300:
                 raise await self._refusal(call)
-            await self._pass_on(call)
+            self._head += target.relay(call.headers)
+            if exchange.operation.answer != "json" or exchange.asked.stream:
+                await self._pass_on(call)
+            elif (whole := call.body(self._limit)) is not None:
+                self._whole(call, whole)
+            else:
+                self._whole(call, await self._read(call))
         except BaseException:
             call.abort()
             raise
@@ -157,18 +163,14 @@ class Attempt:
         return refused(call.status, body, self._target, call.headers, self._context)
 
     async def _pass_on(self, call: Call) -> None:
+        """An answer that may be a stream."""
         headers = call.headers
-        self._head += self._target.relay(headers)
-        wanted = self._exchange.operation.answer
-        if wanted == "json" and not self._exchange.asked.stream:
-            await self._whole(call)
-            return
-        stream = self._target.operation.stream
+        wanted, stream = self._exchange.operation.answer, self._target.operation.stream
         kind = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
         if stream is not None and (self._exchange.asked.stream or (kind == b"text/event-stream" and wanted != "json")):
             await self._events(call, stream, headers.get(b"content-encoding"))
         elif wanted == "json" or (wanted == "either" and kind == b"application/json"):
-            await self._whole(call)
+            self._whole(call, await self._read(call))
         elif wanted == "media" and kind in _NO_MEDIA:
             raise self._misplaced(await call.read(_ERROR_LIMIT, self._target.pace.idle or NEVER))
         else:
@@ -176,16 +178,22 @@ class Attempt:
 
     # ── whole answers ──
 
-    async def _whole(self, call: Call) -> None:
+    @property
+    def _limit(self) -> int:
+        """Bytes that a whole answer may have."""
+        return self._exchange.rooms.server.limits.answer * (2 if self._exchange.operation.large else 1)
+
+    async def _read(self, call: Call) -> bytes:
+        """An answer that is still coming."""
+        limit = self._limit
+        if int(call.headers.get(b"content-length", b"0")) > limit:
+            raise UpstreamError(f"The upstream answered with more than {limit} bytes.", kind="protocol")
+        return await call.read(limit, self._target.pace.idle or NEVER, self._exchange.held.resize)
+
+    def _whole(self, call: Call, body: bytes) -> None:
         operation = self._exchange.operation
-        limit = self._exchange.rooms.server.limits.answer * (2 if operation.large else 1)
-        body = call.body(limit)
-        if body is None:
-            if int(call.headers.get(b"content-length", b"0")) > limit:
-                raise UpstreamError(f"The upstream answered with more than {limit} bytes.", kind="protocol")
-            body = await call.read(limit, self._target.pace.idle or NEVER, self._exchange.held.resize)
         self.answered = monotonic()
-        body = decode_body(call.headers, body, limit)
+        body = decode_body(call.headers, body, self._limit)
         if len(body) > FREE or self._exchange.held.taken:
             self._exchange.held.resize(len(body))
         mapping, client = self._target.operation.response, self._target.client

@@ -130,7 +130,7 @@ class Call:
         """Let the loop see to the answer; then wait while the transport takes no more."""
         await asyncio.sleep(0)
         while connection.full and self._connection is connection and self.status < 300:
-            await self._wait(self._loop.time() + self._pool.stall)
+            await self._change(self._loop.time() + self._pool.stall)
         if self._error is not None and self._error.kind == "timeout":
             raise self._error
 
@@ -141,15 +141,20 @@ class Call:
 
         A connection used before that turns out dead at once, without one byte of an answer: the same request goes out once more, on a
         fresh one.
-        Raises UpstreamError (timeout, truncated, protocol, and connect or tls from that second attempt); the connection is closed then.
+        Raises UpstreamError (timeout, truncated, protocol, and connect or tls from that second attempt); the connection is closed then,
+        and when the wait is cancelled.
         """
-        while not self.status:
-            if self._error is None:
-                await self._wait(deadline)
-            elif self._error.unprocessed and self._message:
-                await self._send_again(deadline)
-            else:
-                raise self._error
+        try:
+            while not self.status:
+                if self._error is None:
+                    await self._change(deadline)
+                elif self._error.unprocessed and self._message:
+                    await self._send_again(deadline)
+                else:
+                    raise self._error
+        except asyncio.CancelledError:
+            self.abort()
+            raise
         self._message = ()
 
     async def _send_again(self, deadline: float) -> None:
@@ -184,8 +189,12 @@ class Call:
         self._capacity = limit
         if not self._paused:
             self.resume()
-        while not self._complete and self._error is None and self._refused is None and self._backlog_size <= limit:
-            await self._wait(self._loop.time() + idle)
+        try:
+            while not self._complete and self._error is None and self._refused is None and self._backlog_size <= limit:
+                await self._change(self._loop.time() + idle)
+        except asyncio.CancelledError:
+            self.abort()
+            raise
         if self._refused is not None:
             raise self._refused
         if self._backlog_size > limit:
@@ -306,18 +315,12 @@ class Call:
         if self._connection is not None:
             self._connection.watch.arm_at(self._loop.time() + self._idle)
 
-    async def _wait(self, deadline: float) -> None:
-        """Sleep until something changes; at the deadline the call fails. A cancelled wait closes the connection."""
+    def _change(self, deadline: float) -> asyncio.Future[None]:
+        """What is done when something has changed; at the deadline the call fails."""
         self._waiter = self._loop.create_future()
         if self._connection is not None:
             self._connection.watch.arm_at(deadline)
-        try:
-            await self._waiter
-        except asyncio.CancelledError:
-            self.abort()
-            raise
-        finally:
-            self._waiter = None
+        return self._waiter
 
     def _timeout(self, *, unprocessed: bool = False) -> UpstreamError:
         return UpstreamError("The upstream did not answer in time.", status=504, kind="timeout", unprocessed=unprocessed)
