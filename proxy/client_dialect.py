@@ -107,7 +107,7 @@ class Ids:
 class Operation:
     """One thing a client may ask for. The words are those of `dialects/client/openai.yaml`.
 
-    `chat`: an upstream's chat can serve it. `accepts`: bodies of other shapes. `ids`: of what is answered.
+    `chat`: an upstream's chat can serve it. `accepts`: bodies of other shapes; each has one of `oddities`. `ids`: of what is answered.
     `framings`: by the value of the query's `framed_by`; "" is for all others.
     """
 
@@ -122,6 +122,7 @@ class Operation:
     large: bool = False
     chat: bool = False
     accepts: tuple[Accepted, ...] = ()
+    oddities: frozenset[str] = frozenset()
     ids: Ids | None = None
     voice: Voice = PLAIN
     framed_by: str = ""
@@ -260,7 +261,14 @@ def _operation(name: str, entry: Mapping[str, Any], voice: Voice, accepts: tuple
         framing = {"$else": framing}
     framings = {("" if value == "$else" else value): FRAMINGS[kind] for value, kind in framing.items() if value != "query"}
     return Operation(
-        name=name, **known, chat="chat" in entry, accepts=accepts, voice=voice, framed_by=framing.get("query", ""), framings=framings
+        name=name,
+        **known,
+        chat="chat" in entry,
+        accepts=accepts,
+        oddities=frozenset(rule.has[0][0] for rule in accepts),
+        voice=voice,
+        framed_by=framing.get("query", ""),
+        framings=framings,
     )
 
 

@@ -143,7 +143,7 @@ class JsonRequest:
         self._in_path = operation.model == "path"
         self.model = checked(unquote(name)) if self._in_path else _model(members, operation)
         self.stream = _stream_wanted(members, operation.stream)
-        self._accepted = fitting(operation.accepts, members.raws) if operation.accepts else ()
+        self._accepted = () if operation.oddities.isdisjoint(members.raws) else fitting(operation.accepts, members.raws)
         self.single = members.get("n") in (None, b"null", b"1")
         self.usage_wanted = self.stream and _usage_wanted(members.get("stream_options"))
 
