@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from functools import lru_cache
+
+import msgspec
 
 
-@dataclass(frozen=True, slots=True)
-class Glob:
-    """One pattern, compiled."""
+class Glob(msgspec.Struct, frozen=True):
+    """One pattern, compiled when something is held against it first."""
 
     text: str
-    _pattern: re.Pattern[str] = field(init=False, repr=False, compare=False)
-
-    def __post_init__(self) -> None:
-        pattern = "(.*)".join(re.escape(piece) for piece in self.text.split("*"))
-        object.__setattr__(self, "_pattern", re.compile(pattern, re.DOTALL))
 
     @property
     def stars(self) -> int:
@@ -24,7 +20,7 @@ class Glob:
 
     def match(self, name: str) -> tuple[str, ...] | None:
         """What each `*` stands for in `name`; None when it does not fit."""
-        found = self._pattern.fullmatch(name)
+        found = _compiled(self.text).fullmatch(name)
         return None if found is None else found.groups()
 
     def covers(self, other: Glob) -> bool:
@@ -32,10 +28,15 @@ class Glob:
 
         Only a `*` here can take a `*` there, so the other's text is matched as if its stars were letters of their own.
         """
-        return self._pattern.fullmatch(other.text) is not None
+        return _compiled(self.text).fullmatch(other.text) is not None
 
     @staticmethod
     def fill(template: str, parts: tuple[str, ...]) -> str:
         """`template` with its first `*` replaced by the first part, and so on."""
         pieces = template.split("*")
         return pieces[0] + "".join(part + piece for part, piece in zip(parts, pieces[1:], strict=False))
+
+
+@lru_cache(maxsize=4096)
+def _compiled(text: str) -> re.Pattern[str]:
+    return re.compile("(.*)".join(re.escape(piece) for piece in text.split("*")), re.DOTALL)

@@ -103,7 +103,8 @@ class Providers:
     def unknown_operations(self, entry: Mapping[str, Any], known: Sequence[str], path: SpecPath) -> None:
         """Each name or pattern is of an operation that the dialect has."""
         for position, text in enumerate(entry.get("operations", ())):
-            if not any(Glob(text).match(operation) is not None for operation in known):
+            pattern = Glob(text)
+            if not any(pattern.match(operation) is not None for operation in known):
                 self.report.unknown((*path, "operations", position), "operation", text, known)
 
     def spec(self, entry: Mapping[str, Any], path: SpecPath) -> Spec | None:

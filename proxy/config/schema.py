@@ -6,17 +6,20 @@ The schemas avoid oneOf and anyOf, so that every error is about one place and on
 from __future__ import annotations
 
 import difflib
+import importlib
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache, partial
-from typing import Any
-
-from jsonschema import Draft202012Validator
+from typing import TYPE_CHECKING, Any
 
 from proxy.config.diagnostics import suggest
 from proxy.config.files import shipped
+from proxy.config.fitting import fits
 from proxy.errors import Fault, SpecPath
+
+if TYPE_CHECKING:
+    from jsonschema import Draft202012Validator
 
 _KINDS = {
     "object": "a map",
@@ -41,6 +44,8 @@ _BOUNDS = {
 
 def check(value: Any, schema: str) -> list[Fault]:
     """All faults of a document under `schemas/<schema>.schema.json`."""
+    if fits(value, _read(schema)):
+        return []
     faults: list[Fault] = []
     for error in _validator(schema).iter_errors(value):
         path, rule = tuple(error.absolute_path), str(error.validator)
@@ -62,9 +67,16 @@ def remove(value: Any, path: SpecPath) -> None:
 
 
 @cache
+def _read(schema: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((shipped("schemas") / f"{schema}.schema.json").read_text(encoding="utf-8"))
+    return found
+
+
+@cache
 def _validator(schema: str) -> Draft202012Validator:
-    text = (shipped("schemas") / f"{schema}.schema.json").read_text(encoding="utf-8")
-    return Draft202012Validator(json.loads(text))
+    # Loaded where it has something to tell: see `proxy.config.fitting`.
+    made: Draft202012Validator = importlib.import_module("jsonschema").Draft202012Validator(_read(schema))
+    return made
 
 
 # Each of these gets: the place, the value there, what the rule wants, and the schema around the rule.

@@ -45,7 +45,7 @@ class Flavour:
 
     def __init__(self, folder: Path) -> None:
         self.name = folder.name
-        self._data: dict[str, Any] = yaml.safe_load((folder / "flavour.yaml").read_text("utf-8"))
+        self._data: dict[str, Any] = yaml.load((folder / "flavour.yaml").read_text("utf-8"), yaml.CSafeLoader)
         self._path = re.compile(self._data["path"])
         self._bodies = {file.name: file.read_bytes() for file in folder.iterdir() if file.name != "flavour.yaml"}
 
