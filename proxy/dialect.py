@@ -26,6 +26,7 @@ from proxy.mapping.mappings import (
     compile_peek,
     compile_request,
     compile_response,
+    compile_usual,
 )
 from proxy.mapping.operators import mentions
 from proxy.mapping.schemas import Level
@@ -81,11 +82,12 @@ class _Part(Generic[T]):
 class DialectOperation:
     """How one operation is spoken. A part that is None passes through as it came.
 
+    `usual`: what `request` is, for bodies with messages of the usual form (`read_usual`); None: they are as all others.
     `forward`: the client's headers that go up besides the dialect's. `foreign`: rules for a body that passes through but holds what
     another vendor's model has left in the conversation.
     """
 
-    PARTS = ("request", "foreign", "members", "response", "peek", "stream")
+    PARTS = ("usual", "request", "foreign", "members", "response", "peek", "stream")
 
     def __init__(self, errors: ErrorMapping, pieces: Pieces, name: str, part: Mapping[str, Any]) -> None:
         self.name = name
@@ -101,10 +103,11 @@ class DialectOperation:
         self._part = part
         self._at: SpecPath = ("operations", name)
 
-    def compile(self) -> None:
+    def compile(self, *, but: Container[str] = ()) -> None:
         """All its parts, those that a whole answer needs first."""
         for name in self.PARTS:
-            getattr(self, name)
+            if name not in but:
+                getattr(self, name)
 
     def replaced(self, **parts: Any) -> DialectOperation:
         """The same with other parts."""
@@ -114,9 +117,13 @@ class DialectOperation:
 
     @_Part
     def request(self) -> RequestMapping | None:
-        # The request as others see it (`$req`) has its messages as they came.
-        usual = not mentions([self._part.get(part) for part in ("response", "stream")], "$req", self._pieces.defs)
-        return compile_request(self._part.get("request", {}), (*self._at, "request"), self._pieces, usual=usual)
+        return compile_request(self._part.get("request", {}), (*self._at, "request"), self._pieces)
+
+    @_Part
+    def usual(self) -> RequestMapping | None:
+        if mentions([self._part.get(part) for part in ("response", "stream")], "$req", self._pieces.defs):
+            return None  # who looks at the request later wants its messages as they came
+        return compile_usual(self._part.get("request", {}), (*self._at, "request"), self._pieces)
 
     @_Part
     def foreign(self) -> RequestMapping | None:
@@ -193,8 +200,8 @@ def compile_dialect(spec: Mapping[str, Any], *, operations: Container[str] | Non
     errors = compile_errors(spec.get("errors", {}), pieces, later=later)
     parts = {str(name): part for name, part in spec.get("operations", {}).items() if operations is None or name in operations}
     compiled = Operations({name: DialectOperation(errors, pieces, name, part) for name, part in parts.items()})
-    if not later:
-        compiled.compile()
+    for operation in () if later else compiled.values():
+        operation.compile(but=("usual",))  # whose faults are those of `request`
     dialect = Dialect(
         name=spec["dialect"],
         provider=spec.get("provider", spec["dialect"]),

@@ -34,7 +34,7 @@ from proxy.codecs import DECODERS
 from proxy.dialect import FOREIGN, Dialect, DialectOperation
 from proxy.errors import UpstreamError
 from proxy.mapping.context import Context
-from proxy.mapping.mappings import Rejected, RequestMapping
+from proxy.mapping.mappings import Rejected, RequestMapping, read_usual
 
 NOW = 1_700_000_000
 KEYS = {
@@ -123,17 +123,19 @@ class Case:
         if operation.foreign is not None and FOREIGN.search(text):
             body, _ = operation.foreign(body, context)
         if operation.request is not None:
-            return self._mapped(operation.request, body)
+            return self._mapped(operation.request, operation.usual, body)
         if operation.members is not None:
             body |= operation.members({name: body[name] for name in operation.members.reads if name in body}, context)
         return body, ()
 
-    def _mapped(self, mapping: RequestMapping, body: dict[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
+    def _mapped(
+        self, mapping: RequestMapping, for_usual: RequestMapping | None, body: dict[str, Any]
+    ) -> tuple[dict[str, Any], tuple[str, ...]]:
         """Whether its messages are taken to be of the usual form or not, the same must be made of it."""
         usual = None
-        if mapping.usual is not None and (document := mapping.read(_raws(msgspec.json.encode(body)))) is not None:
+        if for_usual is not None and (document := read_usual(_raws(msgspec.json.encode(body)))) is not None:
             with suppress(Rejected):
-                usual = mapping.usual(document, self._context())
+                usual = for_usual(document, self._context())
         made = mapping(body, self._context())
         if usual is not None and neutral(msgspec.json.encode(usual)) != neutral(msgspec.json.encode(made)):
             raise CaseError("read in full it is another request")

@@ -186,7 +186,7 @@ def _traced(call: TargetCall, steps: list[Step], report: dict[str, Any]) -> Targ
         return run
 
     if operation.request is not None and traced.request is not None:
-        operation = operation.replaced(request=replace(operation.request, function=told(traced.request)))
+        operation = operation.replaced(request=replace(operation.request, function=told(traced.request)), usual=None)
     if operation.response is not None and traced.response is not None:
         operation = operation.replaced(response=replace(operation.response, function=told(traced.response), typed=None))
     if operation.stream is not None and traced.event is not None:

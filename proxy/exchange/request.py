@@ -26,7 +26,7 @@ from proxy.exchange.named import checked
 from proxy.exchange.shapes import fitting, reshaped
 from proxy.exchange.target import TargetCall
 from proxy.mapping.context import Context
-from proxy.mapping.mappings import Rejected, RequestMapping
+from proxy.mapping.mappings import Rejected, read_usual
 from proxy.upstream import Body as WholeBody
 
 _decode = msgspec.json.Decoder().decode
@@ -159,16 +159,13 @@ class JsonRequest:
         self._members = _members(self._body)
 
     def prepare(self, target: TargetCall, context: Context) -> tuple[bytes, Body, tuple[str, ...]]:
-        mapping = target.operation.request
         try:
             if target.client is not None and context.client is not None:
                 return JSON_LINE, *self._translated(target.client, target, context, context.client)
             if self._accepted:
                 return JSON_LINE, *self._reshaped(target, context)
-            if mapping is None:
-                return JSON_LINE, self._passed(target, context), ()
-            body, dropped = self._mapped(mapping, target, context)
-            return JSON_LINE, _encode(body), dropped
+            mapped = self._mapped(target, context)
+            return (JSON_LINE, self._passed(target, context), ()) if mapped is None else (JSON_LINE, _encode(mapped[0]), mapped[1])
         except Rejected as rejection:
             message = rejection.message
             raise ClientError(
@@ -211,13 +208,15 @@ class JsonRequest:
             document["model"] = target.choice.model
         return _ruled(document, target, context)
 
-    def _mapped(self, mapping: RequestMapping, target: TargetCall, context: Context) -> tuple[dict[str, Any], tuple[str, ...]]:
-        """The upstream's body, by the rules for messages of the usual form where they can be used, and what was lost."""
-        if mapping.usual is not None and (document := mapping.read(self._members.raws)) is not None and not _of_messages(target):
+    def _mapped(self, target: TargetCall, context: Context) -> tuple[dict[str, Any], tuple[str, ...]] | None:
+        """The upstream's body, by the rules for messages of the usual form where these do, and what was lost; None: it is passed."""
+        usual = target.operation.usual
+        if usual is not None and not _of_messages(target) and (document := read_usual(self._members.raws)) is not None:
             if target.rename is not None and not self._in_path:
                 document["model"] = target.choice.model
-            return mapping.usual(_ruled(document, target, context), context)
-        return mapping(self._edited(target, context), context)
+            return usual(_ruled(document, target, context), context)
+        mapping = target.operation.request
+        return None if mapping is None else mapping(self._edited(target, context), context)
 
     def _translated(self, client: ClientMapping, target: TargetCall, context: Context, of_client: Context) -> tuple[bytes, tuple[str, ...]]:
         """The body by way of the canonical one, which is what the route's rules are about, and what was lost on both ways."""

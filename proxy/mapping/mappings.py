@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from dataclasses import replace as dataclass_replace
 from functools import partial
 from typing import Any
 
@@ -63,28 +62,13 @@ class Rejected(Exception):
 
 @dataclass(frozen=True, slots=True)
 class RequestMapping:
-    """A request's body and the names of the parameters that it could not carry.
-
-    `usual`: the same for bodies whose messages are of the usual form, where there is one; `read` reads such a body.
-    """
+    """A request's body and the names of the parameters that it could not carry."""
 
     function: Callable[..., tuple[dict[str, Any], int, list[str]]]
     rewrites: bool
     carried: frozenset[str]
     parameters: Mapping[str, int]
     ignored: frozenset[str]
-    usual: RequestMapping | None = None
-
-    @staticmethod
-    def read(members: Mapping[str, msgspec.Raw]) -> dict[str, Any] | None:
-        """A body of these members, for `usual`; None where it is to be read in full. Raises msgspec.DecodeError."""
-        if "messages" not in members:
-            return None
-        try:
-            messages = _decode_usual(members["messages"])
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            return None
-        return {name: messages if name == "messages" else _decode(text) for name, text in members.items()}
 
     def __call__(self, body: dict[str, Any], context: Context) -> tuple[dict[str, Any], tuple[str, ...]]:
         """The upstream's body, made of `body` (which may be changed in place). Raises Rejected."""
@@ -98,22 +82,32 @@ class RequestMapping:
         return not (name in self.ignored or (self.rewrites and name in new) or (name in NEUTRAL and NEUTRAL[name] == value))
 
 
-def compile_request(
-    spec: Mapping[str, Any], path: SpecPath, pieces: Pieces, *, usual: bool = False, trace: bool = False
-) -> RequestMapping | None:
-    """The `request:` part of an operation; None when it is passthrough. Where something is refused or reported, it is decoded.
-
-    `usual`: compile it for messages of the usual form as well.
-    """
+def compile_request(spec: Mapping[str, Any], path: SpecPath, pieces: Pieces, *, trace: bool = False) -> RequestMapping | None:
+    """The `request:` part of an operation; None when it is passthrough. Where something is refused or reported, it is decoded."""
     if not any(key in spec for key in ("body", "rewrite", "reject", "report")):
         return None
-    plain = _request(spec, path, pieces, trace=trace)
-    if trace or not usual or "body" not in spec or pieces.faults.found:
-        return plain
+    return _request(spec, path, pieces, trace=trace)
+
+
+def compile_usual(spec: Mapping[str, Any], path: SpecPath, pieces: Pieces) -> RequestMapping | None:
+    """The same for bodies that `read_usual` has read; None where the rules cannot do with these, or have faults."""
+    if "body" not in spec or pieces.faults.found:
+        return None
     try:
-        return dataclass_replace(plain, usual=_request(spec, path, pieces, shapes={"messages": MESSAGES}))
+        return _request(spec, path, pieces, shapes={"messages": MESSAGES})
     except Unfit:
-        return plain
+        return None
+
+
+def read_usual(members: Mapping[str, msgspec.Raw]) -> dict[str, Any] | None:
+    """A body of these members whose messages are of the usual form; None: it is to be read in full. Raises msgspec.DecodeError."""
+    if "messages" not in members:
+        return None
+    try:
+        messages = _decode_usual(members["messages"])
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    return {name: messages if name == "messages" else _decode(text) for name, text in members.items()}
 
 
 def _request(

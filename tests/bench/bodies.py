@@ -16,7 +16,7 @@ import msgspec
 from proxy.codecs.members import Members
 from proxy.config import load
 from proxy.mapping.context import Context
-from proxy.mapping.mappings import RequestMapping
+from proxy.mapping.mappings import RequestMapping, read_usual
 from tests.bench.transform import ROUTES, best
 
 MESSAGES, TOOLS = 100, 8
@@ -64,7 +64,7 @@ def figures(loops: int = 30) -> Iterator[Figure]:
     text = json.dumps(conversation(), separators=(",", ":")).encode()
     for provider, model in MODELS.items():
         dialect = config.providers[provider].dialect
-        mapping = dialect.operations["chat"].request
+        mapping = dialect.operations["chat"].usual
         assert mapping is not None
         yield _figure(provider, mapping, Context(model=model, traits=dialect.traits(model), stream=True), text, loops)
 
@@ -74,9 +74,9 @@ def _figure(provider: str, mapping: RequestMapping, context: Context, text: byte
     encode = msgspec.json.Encoder().encode
 
     def translate() -> bytes:
-        document = mapping.read(Members.parse(text).raws) if mapping.usual else None
-        body, _ = mapping(decode(text), context) if document is None or mapping.usual is None else mapping.usual(document, context)
-        return encode(body)
+        document = read_usual(Members.parse(text).raws)
+        assert document is not None
+        return encode(mapping(document, context)[0])
 
     assert translate().count(b"quick brown fox") >= MESSAGES // 2
     return Figure(provider, best(translate, 10, loops), best(lambda: encode(decode(text)), 10, loops), len(text))

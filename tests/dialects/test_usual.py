@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from proxy.config.dialects import Shelf
 from proxy.mapping.context import Context
-from proxy.mapping.mappings import Rejected, RequestMapping
+from proxy.mapping.mappings import Rejected, RequestMapping, read_usual
 
 MODELS = {
     "anthropic": ["claude-sonnet-4-5", "claude-opus-5", "claude-3-haiku", "claude-sonnet-5-5"],
@@ -62,14 +62,14 @@ def outcome(mapping: RequestMapping, document: dict[str, Any], context: Context)
 @given(body=bodies, data=st.data())
 def test_both_make_the_same(name: str, body: dict[str, Any], data: st.DataObject) -> None:
     model = data.draw(st.sampled_from(MODELS[name]))
-    mapping = DIALECTS[name].operations["chat"].request
-    assert mapping is not None
-    assert mapping.usual is not None
+    chat = DIALECTS[name].operations["chat"]
+    assert chat.request is not None
+    assert chat.usual is not None
     context = Context(model=model, traits=DIALECTS[name].traits(model))
     text = msgspec.json.encode(body)
-    read = mapping.read(raws(text))
+    read = read_usual(raws(text))
     if read is not None:
-        assert outcome(mapping.usual, read, context) == outcome(mapping, msgspec.json.decode(text), context)
+        assert outcome(chat.usual, read, context) == outcome(chat.request, msgspec.json.decode(text), context)
 
 
 USUAL = [
@@ -87,12 +87,12 @@ USUAL = [
 
 @pytest.mark.parametrize(("message", "fits"), USUAL)
 def test_what_is_usual(message: object, fits: bool) -> None:
-    found = RequestMapping.read(raws(msgspec.json.encode({"model": "m", "messages": [message], "n": 1})))
+    found = read_usual(raws(msgspec.json.encode({"model": "m", "messages": [message], "n": 1})))
     assert (found is not None) is fits
     if found is not None:
         assert list(found) == ["model", "messages", "n"]
 
 
 def test_messages_that_are_no_list_are_not() -> None:
-    assert RequestMapping.read(raws(b'{"messages":{}}')) is None
-    assert RequestMapping.read(raws(b'{"model":"m"}')) is None
+    assert read_usual(raws(b'{"messages":{}}')) is None
+    assert read_usual(raws(b'{"model":"m"}')) is None
