@@ -53,7 +53,7 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_installed_package_finds_its_data_in_an_empty_folder(installed: Path, tmp_path: Path, command: list[str]) -> None:
     environ = {name: value for name, value in os.environ.items() if not name.endswith("_API_KEY")} | {"PYTHONPATH": str(installed)}
     done = subprocess.run(
-        [sys.executable, "-m", "proxy", *command], cwd=tmp_path, env=environ, capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-m", "proxy", *command], cwd=tmp_path, env=environ, capture_output=True, text=True, timeout=280, check=False
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout

@@ -30,7 +30,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         program(name, package)
     out = tmp_path_factory.mktemp("bench")
     command = [sys.executable, "-m", "tests.bench.run", "--smoke", "--out", str(out)]
-    done = subprocess.run(command, cwd=HERE.parents[1], capture_output=True, text=True, timeout=240, check=False)
+    done = subprocess.run(command, cwd=HERE.parents[1], capture_output=True, text=True, timeout=290, check=False)
     assert done.returncode == 0, done.stderr
     return out
 
@@ -91,7 +91,7 @@ def test_the_plot_is_an_svg_with_each_contender(folder: Path) -> None:
 
 def test_a_smoke_run_cannot_become_what_the_readme_shows() -> None:
     command = [sys.executable, "-m", "tests.bench.run", "--smoke", "--write"]
-    assert subprocess.run(command, cwd=HERE.parents[1], capture_output=True, timeout=60, check=False).returncode == 2
+    assert subprocess.run(command, cwd=HERE.parents[1], capture_output=True, timeout=280, check=False).returncode == 2
 
 
 @pytest.fixture(scope="module")
@@ -106,9 +106,9 @@ def test_an_answer_that_lacks_pieces_fails_the_run(direct: Direct, stream: bool)
     upstream = direct.ends.upstreams["openai-burst"]
     pieces = upstream.pieces if stream else payloads.WHOLE_PIECES
     request = direct.request(upstream, stream)
-    assert direct.ends.load(upstream.port, request, 2, 0.05, pieces=pieces)["requests"] > 0
+    assert direct.ends.load(upstream.port, request, 2, 0.5, pieces=pieces)["requests"] > 0
     with pytest.raises(BenchError, match="not every answer was right and whole"):
-        direct.ends.load(upstream.port, request, 2, 0.05, pieces=pieces + 1)
+        direct.ends.load(upstream.port, request, 2, 0.5, pieces=pieces + 1)
 
 
 def test_the_load_generator_keeps_to_a_rate_and_reads_the_stamps(direct: Direct) -> None:

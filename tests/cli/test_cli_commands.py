@@ -140,7 +140,7 @@ def test_no_server_is_loaded_to_answer(routes: Path, argv: list[str], unwanted: 
     )
     root = Path(__file__).parent.parent.parent
     done = subprocess.run(
-        [sys.executable, "-c", script, *argv], env={"PYTHONPATH": str(root)}, capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", script, *argv], env={"PYTHONPATH": str(root)}, capture_output=True, text=True, timeout=280, check=False
     )
     assert done.returncode == 0, done.stderr
     loaded = set(done.stdout.rpartition("MODULES")[2].split())

@@ -98,7 +98,7 @@ def test_the_table_says_what_can_be_used(served: Served) -> None:
 
 def test_the_printed_request_works(served: Served) -> None:
     command = shlex.split(served.banner[-1])
-    done = subprocess.run([*command, "--silent", "--show-error", "--fail"], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run([*command, "--silent", "--show-error", "--fail"], capture_output=True, text=True, timeout=280, check=False)
     assert done.returncode == 0, done.stderr
     lines = [line for line in done.stdout.splitlines() if line]
     assert lines[-1] == "data: [DONE]"
@@ -155,7 +155,7 @@ def test_it_listens_on_a_unix_socket(tmp_path: Path) -> None:
     with serving(tmp_path, "--socket", "s.sock") as running:
         assert any(line.split() == ["base_url", "unix:s.sock"] for line in running.banner if line)
         done = subprocess.run(
-            [*shlex.split(running.banner[-1]), "-sSf"], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+            [*shlex.split(running.banner[-1]), "-sSf"], cwd=tmp_path, capture_output=True, text=True, timeout=280, check=False
         )
         assert done.stdout.endswith("data: [DONE]\n\n"), done.stderr
 
@@ -172,7 +172,7 @@ def start(folder: Path, *argv: str) -> subprocess.CompletedProcess[str]:
         env=os.environ | {"PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=280,
         check=False,
     )
 
@@ -220,7 +220,7 @@ def test_the_readmes_python_works(served: Served) -> None:
     (code,) = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
     assert "127.0.0.1:8787" in code
     code = code.replace("127.0.0.1:8787", f"127.0.0.1:{served.port}")
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=280, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip()
 

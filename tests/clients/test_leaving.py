@@ -60,7 +60,7 @@ async def test_behind_requests_sent_ahead(ahead: bytes, leave: Leave) -> None:
         client.send(STREAM)
         await client.head()
         client.writer.write(ahead)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             await client.writer.drain()
         leave(client)
         await gone(served)
@@ -86,7 +86,7 @@ async def test_in_an_upload_whose_upstream_takes_nothing(leave: Leave) -> None:
         peer.writer.transport.pause_reading()  # type: ignore[attr-defined]
         while not await paused(served):
             client.writer.write(b"x" * 200_000)
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(20):
                 await client.writer.drain()
         leave(client)
         async with asyncio.timeout(WITHIN):

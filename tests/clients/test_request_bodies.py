@@ -190,7 +190,7 @@ FORMS: dict[str, tuple[bytes, dict[str, str], int]] = {
 @pytest.mark.parametrize(("form", "headers", "status"), FORMS.values(), ids=FORMS)
 async def test_forms(form: bytes, headers: dict[str, str], status: int) -> None:
     async with serving([request, json_answer({"text": "hello"})]) as served:
-        async with asyncio.timeout(3):
+        async with asyncio.timeout(20):
             reply = await served.ask(form, "/v1/audio/transcriptions", headers)
         assert reply.status == status, reply.body
         if status != 200:

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import gc
 import os
-import time
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -45,7 +44,7 @@ async def nothing_left(served: Served) -> AsyncIterator[None]:
     await served.ask(b"", "/healthz", method="GET")
     tasks, files = len(asyncio.all_tasks()), descriptors()
     yield
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while len(asyncio.all_tasks()) > tasks or descriptors() > files:  # noqa: ASYNC110
             await asyncio.sleep(0.02)
     assert "samewire_requests_in_flight 0.0" in await served.metrics()
@@ -115,18 +114,18 @@ async def test_a_dripping_upload_is_given_up_and_its_upstream_let_go(monkeypatch
         dripping = asyncio.create_task(drip(client, b"x" * 9999))
         assert (await client.reply()).status == 408
         dripping.cancel()
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(20):
             await peer.closed.wait()
 
 
 async def test_a_slow_body_that_keeps_its_rate_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(BodyLimits.__init__, "__defaults__", (MB, 0.2, 60.0))
+    monkeypatch.setattr(BodyLimits.__init__, "__defaults__", (MB, 1.5, 60.0))
     monkeypatch.setattr(body, "SLOWEST", 100)
     async with serving(OK) as served, await served.client() as client:
         client.writer.write(post(b"content-length: %d" % (len(BODY) + 600), body=BODY))
         for _ in range(60):
             client.writer.write(b" " * 10)
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0.03)
         assert (await client.reply()).status == 200
 
 
@@ -236,7 +235,7 @@ async def test_what_has_no_end_is_ended(send: Callable[[Client], Awaitable[None]
             sending = asyncio.create_task(send(client))
             assert (await client.reply()).status == status
             with contextlib.suppress(ConnectionError):
-                async with asyncio.timeout(5):
+                async with asyncio.timeout(20):
                     await client.reader.read()
             sending.cancel()
             watching.cancel()
@@ -272,9 +271,8 @@ async def stay_and_leave(served: Served, opening: bytes) -> None:
         clients = await asyncio.gather(*(served.client() for _ in range(MANY)))
         for client in clients:
             client.writer.write(opening)
-        began = time.monotonic()
-        assert (await served.ask(CHAT)).status == 200
-        assert time.monotonic() - began < 2
+        async with asyncio.timeout(server.HEAD_TIMEOUT / 2):  # not only when the others have been given up
+            assert (await served.ask(CHAT)).status == 200
         assert memory() - before < 64 * MB
         for client in clients:
             reset(client)
@@ -291,7 +289,7 @@ async def test_many_streams_dropped_at_once() -> None:
             await client.head()
         for client in clients:
             reset(client)
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(20):
             await asyncio.gather(*(peer.closed.wait() for peer in served.upstream.peers))
         assert len(served.upstream.peers) == 200
         del clients, client
@@ -312,6 +310,6 @@ async def test_slow_readers_are_not_hurried_and_nothing_is_heaped_up() -> None:
         assert (await served.ask(b"", "/healthz", method="GET")).status == 200
         for client in clients:
             reset(client)
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(20):
             await asyncio.gather(*(peer.closed.wait() for peer in served.upstream.peers))
         del clients, client

@@ -139,7 +139,7 @@ async def test_a_client_that_leaves_ends_the_upstream_call(front: Play, phase: s
             await connection.head()
             await connection.chunk()
         connection.leave()
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(20):
             await front.upstream.last.gone.wait()
 
 

@@ -25,7 +25,7 @@ DEPLOY = ROOT / "deploy"
 def promtool(*arguments: str | Path, given: str | None = None) -> tuple[int, str]:
     """Exit code and all that it says."""
     done = subprocess.run(
-        [program("promtool", "prometheus"), *map(str, arguments)], input=given, capture_output=True, text=True, timeout=60, check=False
+        [program("promtool", "prometheus"), *map(str, arguments)], input=given, capture_output=True, text=True, timeout=280, check=False
     )
     return done.returncode, done.stdout + done.stderr
 

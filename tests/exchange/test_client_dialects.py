@@ -74,7 +74,7 @@ BROKEN: dict[str, list[Step]] = {
 
 @pytest.mark.parametrize("script", BROKEN.values(), ids=BROKEN)
 async def test_a_stream_that_fails_never_ends_well(script: list[Step]) -> None:
-    async with serving(script, providers={"p0": {"timeouts": {"idle": 0.1}}}) as served:
+    async with serving(script, providers={"p0": {"timeouts": {"idle": 0.5}}}) as served:
         reply = await served.ask(STREAMED, PATH)
         found = events(reply.body)
         assert not reply.whole

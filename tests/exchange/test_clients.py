@@ -74,7 +74,7 @@ async def flood(peer: Peer) -> None:
         peer.written += len(block)
         peer.writer.write(block)
         try:
-            async with asyncio.timeout(0.1):
+            async with asyncio.timeout(0.3):
                 await peer.writer.drain()
         except TimeoutError:
             peer.stuck.set()
@@ -83,10 +83,10 @@ async def flood(peer: Peer) -> None:
 
 async def test_a_slow_reader_stops_the_upstream_and_is_cut_off_in_the_end() -> None:
     script = [request, EVENT_HEAD, flood]
-    async with serving(script, providers={"p0": {"timeouts": {"write": 0.3}}}) as served, await served.client(limit=2**14) as client:
+    async with serving(script, providers={"p0": {"timeouts": {"write": 2}}}) as served, await served.client(limit=2**14) as client:
         client.send(STREAM)
         peer = await served.upstream.peer()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             await peer.stuck.wait()
         assert peer.written < 16 * 2**20
         await served.counted('samewire_client_disconnects_total{gen_ai_operation_name="chat"} 1')
@@ -122,7 +122,7 @@ async def test_many_clients_that_leave_at_once_leave_nothing() -> None:
             await client.head()
         for client in clients:
             client.leave()
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(20):
             await asyncio.gather(*(peer.closed.wait() for peer in served.upstream.peers))
         assert "samewire_requests_in_flight 0.0" in await served.metrics()
         assert len(served.upstream.peers) == 50

@@ -31,7 +31,7 @@ STREAM_MOVES_ON: dict[str, list[Step]] = {
     "a stream cut before its first event": [request, sse(end=False)],
     "garbage": [request, sse(b"data: {oops\n\n")],
 }
-FAST = {"p0": {"timeouts": {"first_event": 0.1}}}
+FAST = {"p0": {"timeouts": {"first_event": 0.5}}}
 
 
 @pytest.mark.parametrize("script", MOVES_ON.values(), ids=MOVES_ON)

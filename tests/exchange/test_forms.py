@@ -98,7 +98,7 @@ async def test_a_client_that_leaves_in_the_middle_of_its_form() -> None:
         peer = await served.upstream.peer()
         await peer.asked.wait()
         client.leave()
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(20):
             await peer.closed.wait()
         await served.counted('samewire_client_disconnects_total{gen_ai_operation_name="transcription"} 1')
 
@@ -115,11 +115,11 @@ async def test_a_form_that_stalls_has_a_deadline(monkeypatch: pytest.MonkeyPatch
 async def test_the_first_event_is_waited_for_from_the_end_of_the_form_on() -> None:
     """A long upload takes its time."""
     body = form(("model", b"m"), ("file", AUDIO))
-    timeouts = {"providers": {"p0": {"timeouts": {"first_event": 0.1}}}}
+    timeouts = {"providers": {"p0": {"timeouts": {"first_event": 1.5}}}}
     async with serving([request, json_answer({"text": "x"})], **timeouts) as served, await served.client() as client:
         client.send(body[:20000], "/v1/audio/transcriptions", {**FORM, "content-length": str(len(body))})
         await served.upstream.peer()
-        await asyncio.sleep(0.2)
+        await asyncio.sleep(1.7)
         client.writer.write(body[20000:])
         assert (await client.reply()).status == 200
 

@@ -19,7 +19,7 @@ from proxy.config import load
 from tests.upstream.scripted import Step, Upstream, chunked
 
 #: Longer than anything here may take, shorter than anybody's patience.
-DEADLINE = 5.0
+DEADLINE = 30.0
 
 CHAT = {"model": "m", "messages": [{"role": "user", "content": "Hi"}]}
 STREAM = CHAT | {"stream": True}

@@ -107,7 +107,7 @@ SECTION = Section(
             LATE,
             "timeout",
             STREAMS,
-            changes=changes(total=0.2, idle=9),
+            changes=changes(total=1, idle=9),
         ),
         invalid("garbage", "an event that is no JSON", more(lambda wire: event(b"{oops") + wire.rest[-1], end=True)),
         invalid("garbage-line", "a line that is no JSON", more(lambda wire: b"{oops\n", end=True), NDJSON),

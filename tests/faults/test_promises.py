@@ -153,7 +153,7 @@ def test_tests_that_live_elsewhere_are_there() -> None:
     named = {row.test for section in SECTIONS for row in section.promises if isinstance(row, Row)}
     files = sorted({test.partition("::")[0] for test in named})
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-o", "addopts=", "--collect-only", "-q", *files]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=280, check=False)
     found = set(done.stdout.splitlines())
     found |= {test.partition("[")[0] for test in found}
     # Tests that run on both loops say so at the front of their parameters.

@@ -114,7 +114,7 @@ SECTION = Section(
             LATE,
             "timeout",
             WHOLE,
-            changes=changes(total=0.2),
+            changes=changes(total=1),
         ),
         malformed("endless", "a body without end", lambda wire: [CHUNKED_HEAD + b"ffffffff\r\n" + b" " * LARGE, hang]),
         malformed("large", "a body larger than `limits.answer`", lambda wire: [document(more('"x":"' + "x" * LARGE + '"')(wire))]),

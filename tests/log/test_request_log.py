@@ -110,7 +110,7 @@ def ids(text: str) -> list[str]:
 
 async def arrival(reader: int) -> bytes:
     """What comes through a pipe next."""
-    return await asyncio.wait_for(asyncio.to_thread(os.read, reader, 2**20), 5)
+    return await asyncio.wait_for(asyncio.to_thread(os.read, reader, 2**20), 20)
 
 
 async def flush(requests: RequestLog) -> None:
@@ -169,7 +169,7 @@ async def test_many_lines_are_written_at_once(monkeypatch):
     while requests._writing is None:
         requests.write(record(request_id=str(wanted)))
         wanted += 1
-    await asyncio.wait_for(requests._writing, 5)
+    await asyncio.wait_for(requests._writing, 20)
     os.close(writer)
     text = await everything
     assert len(text) > log.FULL
@@ -236,7 +236,7 @@ async def test_a_reader_that_hangs_stops_nobody_and_costs_bounded_memory(monkeyp
         wanted += 1
         await asyncio.sleep(0)
     everything = read_all(reader)
-    await asyncio.wait_for(requests.close(), 5)
+    await asyncio.wait_for(requests.close(), 20)
     os.close(writer)
     assert requests.lost == 1
     assert ids((await everything).decode()) == [str(number) for number in range(wanted - 1)]

@@ -120,10 +120,11 @@ class Program:
         return sum(float(line.rpartition(" ")[2]) for line in text.splitlines() if line.startswith(name))
 
     async def workers(self) -> set[int]:
-        """The process' children."""
-        done = await asyncio.create_subprocess_exec("ps", "-o", "pid=", "--ppid", str(self.process.pid), stdout=subprocess.PIPE)
+        """The process' children, but for those that have ended and are not reaped yet."""
+        columns = ("-o", "pid=", "-o", "state=")
+        done = await asyncio.create_subprocess_exec("ps", *columns, "--ppid", str(self.process.pid), stdout=subprocess.PIPE)
         out, _ = await done.communicate()
-        return {int(pid) for pid in out.split()} - {done.pid}
+        return {int(pid) for pid, state in map(str.split, out.decode().splitlines()) if state != "Z"}
 
 
 async def gone(pids: set[int]) -> None:

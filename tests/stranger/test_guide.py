@@ -20,7 +20,7 @@ def command(line: str, folder: Path) -> subprocess.CompletedProcess[str]:
     assert words[0] == "samewire"
     environ = {**os.environ, "PYTHONPATH": str(ROOT), "NO_COLOR": "1", "COHERE_API_KEY": "none"}
     return subprocess.run(
-        [sys.executable, "-m", "proxy", *words[1:]], cwd=folder, env=environ, capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-m", "proxy", *words[1:]], cwd=folder, env=environ, capture_output=True, text=True, timeout=280, check=False
     )
 
 

@@ -150,7 +150,7 @@ def test_an_operation_the_dialect_does_not_have(play: Play) -> None:
 def test_its_samples() -> None:
     """`samewire test`, as the stranger would run it."""
     command = [sys.executable, "-m", "proxy", "test", str(HERE / "cohere")]
-    done = subprocess.run(command, cwd=ROOT, env={**os.environ, "NO_COLOR": "1"}, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, cwd=ROOT, env={**os.environ, "NO_COLOR": "1"}, capture_output=True, text=True, timeout=280, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
 

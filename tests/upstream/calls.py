@@ -19,16 +19,16 @@ def origin_of(upstream: Upstream) -> Origin:
     return Origin("http", "127.0.0.1", upstream.port)
 
 
-def later(seconds: float = 2.0) -> float:
+def later(seconds: float = 20.0) -> float:
     """A time of the loop's clock."""
     return asyncio.get_running_loop().time() + seconds
 
 
 async def exchange(
-    pool: Pool, origin: Origin, body: bytes | AsyncIterator[bytes] = BODY, *, head: float = 2.0, idle: float = 2.0
+    pool: Pool, origin: Origin, body: bytes | AsyncIterator[bytes] = BODY, *, head: float = 20.0, idle: float = 20.0
 ) -> tuple[Call, bytes]:
     """One whole exchange: the call and its body. `head` and `idle` are seconds."""
-    call = await pool.send(origin, HEAD, body, connect=2)
+    call = await pool.send(origin, HEAD, body, connect=20)
     try:
         await call.head(later(head))
         return call, await call.read(MIB, idle)
@@ -36,7 +36,7 @@ async def exchange(
         call.abort()
 
 
-async def failure(pool: Pool, origin: Origin, *, head: float = 2.0, idle: float = 2.0) -> UpstreamError:
+async def failure(pool: Pool, origin: Origin, *, head: float = 20.0, idle: float = 20.0) -> UpstreamError:
     """The error of an exchange that must fail."""
     try:
         call, body = await exchange(pool, origin, head=head, idle=idle)
@@ -74,7 +74,7 @@ class Gathering:
         self.over.set()
 
 
-async def soon(event: asyncio.Event, seconds: float = 2.0) -> None:
+async def soon(event: asyncio.Event, seconds: float = 20.0) -> None:
     """Wait for an event, but not for long."""
     async with asyncio.timeout(seconds):
         await event.wait()
@@ -82,6 +82,6 @@ async def soon(event: asyncio.Event, seconds: float = 2.0) -> None:
 
 async def until(condition: Callable[[], bool]) -> None:
     """Give the loop turns until something holds that nobody signals."""
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(20):
         while not condition():  # noqa: ASYNC110
             await asyncio.sleep(0.002)

@@ -20,5 +20,5 @@ async def pool() -> AsyncIterator[Pool]:
     """A pool that must be empty again once it is closed."""
     pool = Pool()
     yield pool
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(20):
         await pool.close()

@@ -102,7 +102,7 @@ async def flood(peer: Peer) -> None:
         peer.written += len(block)
         peer.writer.write(block)
         try:
-            async with asyncio.timeout(0.2):
+            async with asyncio.timeout(1):
                 await peer.writer.drain()
         except TimeoutError:
             peer.stuck.set()
@@ -202,7 +202,7 @@ class Upstream:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(20):
             await self._server.wait_closed()
 
     def stop_listening(self) -> None:
@@ -211,7 +211,7 @@ class Upstream:
 
     async def peer(self, number: int = 0) -> Peer:
         """The connection with this number, once it is there."""
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(20):
             while len(self.peers) <= number:
                 self._arrival.clear()
                 await self._arrival.wait()

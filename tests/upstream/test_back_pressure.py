@@ -30,11 +30,11 @@ async def test_a_body_in_pieces_waits_for_the_upstream(pool: Pool) -> None:
             stuck.set()
 
     async with Upstream([request_head, after(read_on), *times(1, hang)]) as upstream:
-        sending = asyncio.create_task(pool.send(origin_of(upstream), HEAD, endless(), connect=2))
-        await soon(stuck, 5)
+        sending = asyncio.create_task(pool.send(origin_of(upstream), HEAD, endless(), connect=20))
+        await soon(stuck)
         assert taken < 16 * MIB
         read_on.set()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             call = await sending
         call.abort()
 
@@ -48,7 +48,7 @@ async def test_an_upstream_that_takes_nothing_of_a_body() -> None:
     never = asyncio.Event()
     async with Upstream([request_head, after(never)]) as upstream:
         with pytest.raises(UpstreamError) as caught:
-            await pool.send(origin_of(upstream), HEAD, endless(), connect=2)
+            await pool.send(origin_of(upstream), HEAD, endless(), connect=20)
         assert (caught.value.kind, caught.value.status) == ("timeout", 504)
         await pool.close()
 
@@ -56,7 +56,7 @@ async def test_an_upstream_that_takes_nothing_of_a_body() -> None:
 async def test_pausing_stops_the_upstream(pool: Pool) -> None:
     head = b"HTTP/1.1 200 OK\r\n\r\n"
     async with Upstream([request, head, flood]) as upstream:
-        call = await pool.send(origin_of(upstream), HEAD, BODY, connect=2)
+        call = await pool.send(origin_of(upstream), HEAD, BODY, connect=20)
         await call.head(later())
         sink = Gathering()
         call.pause()
@@ -64,13 +64,13 @@ async def test_pausing_stops_the_upstream(pool: Pool) -> None:
         call.pipe(sink)
         before = len(sink.body)
         peer = await upstream.peer()
-        await soon(peer.stuck, 5)
+        await soon(peer.stuck)
         assert peer.written < 16 * MIB
         assert len(sink.body) == before  # nothing came while paused
         written = peer.written
         call.resume()
         call.resume()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             while len(sink.body) <= written:
                 sink.came.clear()
                 await sink.came.wait()
@@ -85,11 +85,11 @@ async def test_a_sink_may_pause_from_inside(pool: Pool) -> None:
             call.pause()
 
     async with Upstream([request, b"HTTP/1.1 200 OK\r\n\r\n", flood]) as upstream:
-        call = await pool.send(origin_of(upstream), HEAD, BODY, connect=2)
+        call = await pool.send(origin_of(upstream), HEAD, BODY, connect=20)
         await call.head(later())
         sink = Pausing()
         call.pipe(sink)
-        await soon((await upstream.peer()).stuck, 5)
+        await soon((await upstream.peer()).stuck)
         for pieces in range(1, 10):
             await soon(sink.came)
             assert len(sink.pieces) == pieces
@@ -100,15 +100,15 @@ async def test_a_sink_may_pause_from_inside(pool: Pool) -> None:
 
 async def test_an_answer_that_nobody_takes_is_not_gathered(pool: Pool) -> None:
     async with Upstream([request, b"HTTP/1.1 200 OK\r\n\r\n", flood]) as upstream:
-        call = await pool.send(origin_of(upstream), HEAD, BODY, connect=2)
+        call = await pool.send(origin_of(upstream), HEAD, BODY, connect=20)
         await call.head(later())
         peer = await upstream.peer()
-        await soon(peer.stuck, 5)
+        await soon(peer.stuck)
         assert peer.written < 16 * MIB
         sink = Gathering()
         call.pipe(sink)  # reads on by itself
         assert len(sink.body) < MIB
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             while len(sink.body) < 16 * MIB:
                 sink.came.clear()
                 await sink.came.wait()
@@ -117,10 +117,10 @@ async def test_an_answer_that_nobody_takes_is_not_gathered(pool: Pool) -> None:
 
 async def test_a_pause_before_the_sink_holds(pool: Pool) -> None:
     async with Upstream([request, b"HTTP/1.1 200 OK\r\n\r\n", flood]) as upstream:
-        call = await pool.send(origin_of(upstream), HEAD, BODY, connect=2)
+        call = await pool.send(origin_of(upstream), HEAD, BODY, connect=20)
         await call.head(later())
         peer = await upstream.peer()
-        await soon(peer.stuck, 5)
+        await soon(peer.stuck)
         call.pause()
         sink = Gathering()
         call.pipe(sink)
@@ -143,7 +143,7 @@ async def test_a_paused_answer_that_ends_leaves_a_good_connection(pool: Pool) ->
 
     go = asyncio.Event()
     async with Upstream([request, CHUNKED_HEAD, after(go), chunked(b"ok"), request, answer(b"ok"), hang]) as upstream:
-        call = await pool.send(origin_of(upstream), HEAD, BODY, connect=2)
+        call = await pool.send(origin_of(upstream), HEAD, BODY, connect=20)
         await call.head(later())
         sink = Pausing()
         call.pipe(sink)

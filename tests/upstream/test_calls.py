@@ -57,7 +57,7 @@ async def test_a_pushed_answer(pool: Pool) -> None:
         hang,
     ]
     async with Upstream(script) as upstream:
-        call = await pool.send(origin_of(upstream), HEAD, BODY, connect=2)
+        call = await pool.send(origin_of(upstream), HEAD, BODY, connect=20)
         await call.head(later())
         sink = Gathering()
         call.pipe(sink)
@@ -74,7 +74,7 @@ async def test_a_pushed_answer(pool: Pool) -> None:
 
 async def test_chunks_of_one_read_come_as_one_piece(pool: Pool) -> None:
     async with Upstream([request, CHUNKED_HEAD + chunked(*[b"x"] * 500), hang]) as upstream:
-        call = await pool.send(origin_of(upstream), HEAD, BODY, connect=2)
+        call = await pool.send(origin_of(upstream), HEAD, BODY, connect=20)
         await call.head(later())
         sink = Gathering()
         call.pipe(sink)
@@ -85,7 +85,7 @@ async def test_chunks_of_one_read_come_as_one_piece(pool: Pool) -> None:
 
 async def test_what_came_before_the_sink_goes_first(pool: Pool) -> None:
     async with Upstream([request, answer(b"all of it"), hang]) as upstream:
-        call = await pool.send(origin_of(upstream), HEAD, BODY, connect=2)
+        call = await pool.send(origin_of(upstream), HEAD, BODY, connect=20)
         await call.head(later())
         sink = Gathering()
         call.pipe(sink)
@@ -196,14 +196,14 @@ async def test_a_body_that_raises_closes_the_connection(pool: Pool) -> None:
 
     async with Upstream([request_head, hang]) as upstream:
         with pytest.raises(LookupError, match="the client left"):
-            await pool.send(origin_of(upstream), HEAD, broken(), connect=2)
-        await soon((await upstream.peer()).closed, 1)
+            await pool.send(origin_of(upstream), HEAD, broken(), connect=20)
+        await soon((await upstream.peer()).closed)
 
 
 async def test_a_limit_on_whole_bodies(pool: Pool) -> None:
     async with Upstream([request, answer(b"x" * 1000), request, b"HTTP/1.1 200 OK\r\n\r\n", flood]) as upstream:
         for limit in (999, MIB):
-            call = await pool.send(origin_of(upstream), HEAD, BODY, connect=2)
+            call = await pool.send(origin_of(upstream), HEAD, BODY, connect=20)
             await call.head(later())
             with pytest.raises(UpstreamError, match=f"more than {limit} bytes"):
                 await call.read(limit, 2)
@@ -219,7 +219,7 @@ async def test_a_sink_may_abort_from_inside(pool: Pool) -> None:
     for rest in (chunked(b"a"), chunked(b"a", end=False) + b"zz\r\n"):
         go = asyncio.Event()
         async with Upstream([request, CHUNKED_HEAD, after(go), rest, hang]) as upstream:
-            call = await pool.send(origin_of(upstream), HEAD, BODY, connect=2)
+            call = await pool.send(origin_of(upstream), HEAD, BODY, connect=20)
             await call.head(later())
             sink = Aborting()
             call.pipe(sink)
@@ -240,7 +240,7 @@ async def test_a_sink_that_raises_fails(pool: Pool) -> None:
     asyncio.get_running_loop().set_exception_handler(lambda loop, context: told.append(context))
     go = asyncio.Event()
     async with Upstream([request, CHUNKED_HEAD, after(go), chunked(b"a", end=False), hang]) as upstream:
-        call = await pool.send(origin_of(upstream), HEAD, BODY, connect=2)
+        call = await pool.send(origin_of(upstream), HEAD, BODY, connect=20)
         await call.head(later())
         sink = Raising()
         call.pipe(sink)
@@ -258,14 +258,14 @@ async def test_a_unix_socket(pool: Pool, tmp_path: Path) -> None:
             call, body = await exchange(pool, origin)
             assert (body, call.reused) == (b"ok", reused)
         with pytest.raises(UpstreamError) as caught:
-            await pool.send(Origin("http", "localhost", 80, uds=path + "-missing"), HEAD, BODY, connect=2)
+            await pool.send(Origin("http", "localhost", 80, uds=path + "-missing"), HEAD, BODY, connect=20)
         assert caught.value.detail == "cannot connect to localhost at its Unix socket: No such file or directory"
         assert (caught.value.kind, caught.value.unprocessed) == ("connect", True)
 
 
 async def test_an_answer_in_the_very_turn_of_its_deadline(pool: Pool) -> None:
     async with Upstream([request, hang]) as upstream:
-        call = await pool.send(origin_of(upstream), HEAD, BODY, connect=2)
+        call = await pool.send(origin_of(upstream), HEAD, BODY, connect=20)
         waiting = asyncio.create_task(call.head(later()))
         await soon((await upstream.peer()).asked)
         assert call._connection is not None
@@ -277,8 +277,8 @@ async def test_an_answer_in_the_very_turn_of_its_deadline(pool: Pool) -> None:
 
 async def test_endless_drip_of_a_body_is_the_callers_to_stop(pool: Pool) -> None:
     async with Upstream([request, b"HTTP/1.1 200 OK\r\n\r\n", drip(b"x", 0.01)]) as upstream:
-        call = await pool.send(origin_of(upstream), HEAD, BODY, connect=2)
+        call = await pool.send(origin_of(upstream), HEAD, BODY, connect=20)
         await call.head(later())
         with pytest.raises(UpstreamError, match="more than 5 bytes"):
             await call.read(5, 2)
-        await soon((await upstream.peer()).closed, 1)
+        await soon((await upstream.peer()).closed)

@@ -57,7 +57,7 @@ async def test_broken_answers(pool: Pool, name: str) -> None:
         assert (error.message + error.detail).isprintable()
         assert len(upstream.requests) == 1  # nothing is sent twice
         if hang in script:
-            await soon((await upstream.peer()).closed, 1)
+            await soon((await upstream.peer()).closed)
 
 
 # name: what comes in a later read than the head and a first good piece; kind
@@ -80,7 +80,7 @@ async def test_answers_that_break_in_a_later_read(pool: Pool, name: str, pushed:
     rest, kind = LATER[name]
     go = asyncio.Event()
     async with Upstream([request, CHUNKED_HEAD + chunked(b"first", end=False), after(go), *rest]) as upstream:
-        call = await pool.send(origin_of(upstream), HEAD, BODY, connect=2)
+        call = await pool.send(origin_of(upstream), HEAD, BODY, connect=20)
         await call.head(later())
         if pushed:
             sink = Gathering()
@@ -98,7 +98,7 @@ async def test_answers_that_break_in_a_later_read(pool: Pool, name: str, pushed:
         assert error is not None
         assert (error.kind, error.status, error.unprocessed) == (kind, 502, False)
         if hang in rest:
-            await soon((await upstream.peer()).closed, 1)
+            await soon((await upstream.peer()).closed)
 
 
 async def test_a_body_framed_by_the_connection_that_is_reset(pool: Pool) -> None:
@@ -122,7 +122,7 @@ async def test_a_head_that_does_not_come(pool: Pool, name: str) -> None:
         error = await failure(pool, origin_of(upstream), head=0.15)
         assert (error.kind, error.status, error.unprocessed) == ("timeout", 504, False)
         assert "127.0.0.1" not in error.message
-        await soon((await upstream.peer()).closed, 1)
+        await soon((await upstream.peer()).closed)
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ async def test_a_body_that_stops(pool: Pool, start: bytes) -> None:
     async with Upstream([request, start, hang]) as upstream:
         error = await failure(pool, origin_of(upstream), idle=0.1)
         assert (error.kind, error.status) == ("timeout", 504)
-        await soon((await upstream.peer()).closed, 1)
+        await soon((await upstream.peer()).closed)
 
 
 async def test_a_slow_body_is_not_idle(pool: Pool) -> None:
@@ -140,11 +140,11 @@ async def test_a_slow_body_is_not_idle(pool: Pool) -> None:
 
     async def slowly(peer: Peer) -> None:
         for _ in body:
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0.1)
             await peer.write(b"x")
 
     async with Upstream([request, OK + b"Content-Length: 20\r\n\r\n", slowly, hang]) as upstream:
-        _, received = await exchange(pool, origin_of(upstream), idle=0.15)
+        _, received = await exchange(pool, origin_of(upstream), idle=1.5)
         assert received == body
 
 

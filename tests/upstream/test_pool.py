@@ -60,7 +60,7 @@ async def test_answers_after_which_a_connection_is_closed(pool: Pool, name: str)
     async with Upstream([request, NOT_KEPT[name], hang], times(2, request, answer(b"fresh"))) as upstream:
         _, body = await exchange(pool, origin_of(upstream))
         assert body == b"ok"
-        await soon((await upstream.peer()).closed, 1)
+        await soon((await upstream.peer()).closed)
         call, body = await exchange(pool, origin_of(upstream))
         assert (body, call.reused) == (b"fresh", False)
 
@@ -81,7 +81,7 @@ async def test_bytes_on_an_idle_connection_close_it(pool: Pool, extra: bytes) ->
     async with Upstream([request, answer(b"1"), after(go), extra, hang], times(2, request, answer(b"2"))) as upstream:
         await exchange(pool, origin_of(upstream))
         go.set()
-        await soon((await upstream.peer()).closed, 1)
+        await soon((await upstream.peer()).closed)
         call, body = await exchange(pool, origin_of(upstream))
         assert (body, call.reused) == (b"2", False)
 
@@ -101,7 +101,7 @@ async def test_closing_while_idle(pool: Pool) -> None:
         await exchange(pool, origin_of(upstream))
         (connection,) = pool._connections
         connection.transport.abort()  # the pool has not heard of it yet
-        call = await pool.send(origin_of(upstream), HEAD, BODY, connect=2)
+        call = await pool.send(origin_of(upstream), HEAD, BODY, connect=20)
         assert not call.reused
         call.abort()
 
@@ -110,7 +110,7 @@ async def test_expired(pool: Pool) -> None:
     short = Pool(keepalive=0.05)
     async with Upstream([request, answer(b"1"), hang], times(2, request, answer(b"2"))) as upstream:
         await exchange(short, origin_of(upstream))
-        await soon((await upstream.peer()).closed, 1)
+        await soon((await upstream.peer()).closed)
         assert not short._idle
         call, body = await exchange(short, origin_of(upstream))
         assert (body, call.reused) == (b"2", False)
@@ -171,7 +171,7 @@ async def test_stale_and_then_refused(pool: Pool) -> None:
     closed = asyncio.Event()
     async with Upstream([request, answer(b"1"), request, after(closed), reset]) as upstream:
         await exchange(pool, origin_of(upstream))
-        call = await pool.send(origin_of(upstream), HEAD, BODY, connect=2)
+        call = await pool.send(origin_of(upstream), HEAD, BODY, connect=20)
         assert call.reused
         upstream.stop_listening()
         closed.set()
@@ -209,7 +209,7 @@ async def test_giving_up_while_the_second_connection_opens(pool: Pool, opened_al
         call.abort()
         loop.call_soon(call.abort)
         with pytest.raises(UpstreamError, match="given up"):
-            async with asyncio.timeout(1):
+            async with asyncio.timeout(20):
                 await waiting
         await until(lambda: not pool._connections or not opened_already)
         assert [len(peer.requests) for peer in upstream.peers] == [2, 0]
@@ -229,7 +229,7 @@ async def test_close(pool: Pool) -> None:
         await exchange(pool, origin)
         idle = pool._idle.pop(origin)
         for _ in range(3):
-            calls.append(await pool.send(origin, HEAD, BODY, connect=2))
+            calls.append(await pool.send(origin, HEAD, BODY, connect=20))
         pool._idle[origin] = idle
         sinks: Sequence[Gathering] = [Gathering(), Gathering()]
         for call, sink in zip(calls[:2], sinks, strict=True):
@@ -237,7 +237,7 @@ async def test_close(pool: Pool) -> None:
             call.pipe(sink)
         waiting = asyncio.create_task(calls[2].head(later()))
         await asyncio.sleep(0)
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(20):
             await pool.close()
         for sink in sinks:
             assert sink.error is not None
@@ -245,6 +245,6 @@ async def test_close(pool: Pool) -> None:
         with pytest.raises(UpstreamError):
             await waiting
         for number in range(4):
-            await soon((await upstream.peer(number)).closed, 1)
+            await soon((await upstream.peer(number)).closed)
         error = await failure(pool, origin)
         assert (error.kind, error.unprocessed) == ("connect", True)

@@ -13,7 +13,7 @@ from aiohttp import web
 from proxy.errors import ExchangeError
 from proxy.websocket import RealtimeLimits, RealtimeOutcome, RealtimeUpstream, relay
 
-DEADLINE = 5
+DEADLINE = 30
 
 
 def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:

@@ -246,7 +246,7 @@ async def test_the_client_leaves_before_the_upgrade(gateway, raw):
     writer.write(f"GET / HTTP/1.1\r\nHost: x\r\n{head}\r\n".encode())
     await asyncio.wait_for(raw.connected.wait(), DEADLINE)
     writer.close()
-    await asyncio.wait_for(raw.left.wait(), 1)
+    await asyncio.wait_for(raw.left.wait(), 20)
     await gateway.outcome()
 
 
