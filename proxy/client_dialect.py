@@ -139,7 +139,8 @@ class ClientMapping:
     """How an operation is served by an upstream's chat.
 
     `request`: the client's body → the canonical one. `answer`: a canonical answer → the client's. `stream`: None: it does not stream.
-    `estimated`: nobody is asked; `answer` is made of `{tokens}`, as many as the request is guessed to be.
+    `estimated`: nobody is asked; `answer` is made of `{tokens}`, as many as the request is guessed to be. `names`: the client's own for
+    parameters of a chat.
     """
 
     request: RequestMapping
@@ -147,6 +148,7 @@ class ClientMapping:
     stream: SectionsMapping | None
     rows: Rows
     estimated: bool = False
+    names: Mapping[str, str] = field(default_factory=dict)
 
     def traits(self, model: str) -> dict[str, Any]:
         """The traits that the client's dialect gives a model."""
@@ -305,11 +307,12 @@ def _compile_chat(whole: Callable[[], Spec], operation: str) -> ClientMapping:
     if "estimate" in part:
         answer = compile_template(part["estimate"], (*path, "estimate"), pieces)
         faults.raise_if_any()
-        return ClientMapping(_compile_chat(whole, part["like"]).request, answer, None, read_rows(spec), estimated=True)
+        like = _compile_chat(whole, part["like"])
+        return ClientMapping(like.request, answer, None, like.rows, estimated=True, names=like.names)
     request = compile_request(part["request"], (*path, "request"), pieces)
     response = compile_response(part["response"], (*path, "response"), pieces)
     stream = compile_sections(part["stream"], (*path, "stream"), pieces) if "stream" in part else None
     faults.raise_if_any()
     if request is None or response is None:
         raise ValueError(f"{operation}: a chat has a request and a response with a body")
-    return ClientMapping(request, response.function, stream, read_rows(spec))
+    return ClientMapping(request, response.function, stream, read_rows(spec), names=part["request"].get("names", {}))

@@ -170,7 +170,7 @@ class JsonRequest:
             message = rejection.message
             raise ClientError(
                 message if message.endswith((".", "?", "!")) else f"{message}.",
-                param=rejection.param,
+                param=rejection.param and _client_name(rejection.param, target),
                 code="unsupported_parameter",
                 reason="unsupported",
             ) from None
@@ -239,12 +239,18 @@ class JsonRequest:
         return _spoken(_ruled(document, target, context), dropped, target, context)
 
 
+def _client_name(name: str, target: TargetCall) -> str:
+    """What the client calls a parameter of a chat, or a part of one."""
+    first, dot, rest = name.partition(".")
+    return name if target.client is None else target.client.names.get(first, first) + dot + rest
+
+
 def _spoken(document: dict[str, Any], dropped: tuple[str, ...], target: TargetCall, context: Context) -> tuple[bytes, tuple[str, ...]]:
     """The upstream's body of a document of the operation that it is asked for, and all that was lost."""
     operation = target.operation
     if operation.request is not None:
         document, more = operation.request(document, context)
-        dropped = tuple(dict.fromkeys(dropped + more))
+        dropped = tuple(dict.fromkeys((*dropped, *(_client_name(name, target) for name in more))))
     elif operation.members is not None:
         document |= operation.members(document, context)
     return _encode(document), dropped

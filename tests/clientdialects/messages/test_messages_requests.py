@@ -59,8 +59,14 @@ VENDORS = {
     "anthropic": Vendor("by-chat/claude-opus-4-6", MESSAGE, anthropic_faults, anthropic.read),
 }
 #: Where a setting's loss is told: its name in Messages.
-TOLD = {"max_completion_tokens": "max_tokens", "user": "metadata", "safety_identifier": "metadata", "stop": "stop_sequences"}
-TOLD |= {"web_search_options": "tools", "reasoning_effort": "thinking", "reasoning": "thinking", "parallel_tool_calls": "tool_choice"}
+TOLD = {
+    "max_completion_tokens": "max_tokens",
+    "user": "metadata.user_id",
+    "safety_identifier": "metadata.user_id",
+    "stop": "stop_sequences",
+}
+TOLD |= {"web_search_options": "tools", "reasoning_effort": "thinking", "response_format": "output_config.format"}
+TOLD |= {"parallel_tool_calls": "tool_choice.disable_parallel_tool_use"}
 #: Settings that are said in other words, or under one of two names.
 PRESENT = {"user", "safety_identifier", "max_tokens", "max_completion_tokens", "reasoning_effort", "web_search_options"}
 
@@ -84,6 +90,8 @@ def heard(body: dict[str, Any], *, joins: bool) -> dict[str, Any]:
 def _plain(block: dict[str, Any], joins: bool) -> dict[str, Any]:
     if block["type"] == "document" and block["source"]["type"] == "text":
         return {"type": "text", "text": "\n".join(filter(None, (block.get("title"), block.get("context"), block["source"]["data"])))}
+    if joins and block["type"] == "document" and block["source"]["type"] == "url":  # reported: it is text there
+        return {"type": "text", "text": "\n".join(filter(None, (block.get("title"), block["source"]["url"])))}
     if block["type"] == "tool_result" and isinstance(block.get("content"), list):
         texts = [text for part in block["content"] for text in _texts(part)]
         return block | {"content": "\n\n".join(texts) if joins else [{"type": "text", "text": text} for text in texts]}
