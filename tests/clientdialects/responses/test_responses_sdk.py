@@ -207,6 +207,13 @@ async def test_a_failure_is_told_twice_and_nothing_after_it(stage: Stage) -> Non
     assert not served.complete and b"response.completed" not in served.body
 
 
+async def test_tokens_are_estimated_where_nobody_counts_them(stage: Stage, client: AsyncOpenAI) -> None:
+    short = await client.responses.input_tokens.count(model="ollama/m", input="a")
+    long = await client.responses.input_tokens.count(model="ollama/m", input="many more words " * 100)
+    assert (short.object, short.input_tokens < 50 < long.input_tokens) == ("response.input_tokens", True)
+    assert not stage.upstream.asked
+
+
 async def test_a_refusal_names_its_parameter(client: AsyncOpenAI) -> None:
     with pytest.raises(BadRequestError, match="keeps no responses") as refused:
         await client.responses.create(model=CLAUDE, input="a", previous_response_id="resp_1")
