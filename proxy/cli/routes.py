@@ -9,7 +9,10 @@ from typing import Any
 from proxy.cli.banner import STATE_COLOURS, provider_rows, state_of
 from proxy.cli.configuration import load_or_report
 from proxy.cli.output import masked_url, print_json, table
+from proxy.config.client_dialects import load_client_dialects
 from proxy.config.model import Config, Route
+from proxy.dialect import Dialect
+from proxy.routing import CHAT
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -65,6 +68,12 @@ def _address(config: Config, name: str) -> str:
     return f"demo: {provider.demo}" if provider.demo else masked_url(provider.base_url)
 
 
+def _translated(dialect: Dialect) -> list[str]:
+    """What clients may ask besides, and gets translated to a chat."""
+    own = dialect.operations
+    return [name for name in load_client_dialects().mappings if name not in own] if CHAT in own else []
+
+
 def _document(config: Config) -> dict[str, Any]:
     routes = [
         {
@@ -81,7 +90,14 @@ def _document(config: Config) -> dict[str, Any]:
         for route in config.routes
     ]
     providers = [
-        {"name": name, "state": state_of(provider), "dialect": provider.dialect.name, "base_url": _address(config, name)}
+        {
+            "name": name,
+            "state": state_of(provider),
+            "dialect": provider.dialect.name,
+            "base_url": _address(config, name),
+            "operations": [*provider.dialect.operations],
+            "translated": _translated(provider.dialect),
+        }
         for name, provider in config.providers.items()
     ]
     return {"routes": routes, "providers": providers}

@@ -93,6 +93,10 @@ def test_routes_for_machines(routes: Path, capsys: pytest.CaptureFixture[str]) -
         "line": 8,
     }
     assert [provider["state"] for provider in told["providers"]] == ["ready", "no key: set NEVER_SET_KEY", "ready", "demo"]
+    ready = told["providers"][0]
+    assert "chat" in ready["operations"]
+    assert "messages" in ready["translated"]
+    assert not set(ready["operations"]) & set(ready["translated"])
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 
 from proxy.codecs import SseDecoder
 from tests.exchange.test_requests import sent
-from tests.exchange.test_streams import after
+from tests.exchange.test_streams import after, leaves_no_garbage
 from tests.exchange.wire import DONE, FINISH, STREAM, USAGE, USAGE_EVENT, Reply, delta, event, json_answer, serving, sse
 from tests.upstream.scripted import Step, hang, request
 
@@ -167,6 +167,12 @@ async def test_a_route_for_chats_serves_it_and_its_rules_are_about_chats() -> No
         assert (await served.ask(MESSAGE, PATH)).status == 200
         asked = json.loads(sent(served))
         assert (asked["seed"], "max_completion_tokens" in asked) == (7, False)
+
+
+@pytest.mark.parametrize(("asked", "answer"), [(MESSAGE, json_answer(COMPLETION)), (STREAMED, GOOD_STREAM[1])], ids=["whole", "stream"])
+async def test_a_translated_request_leaves_nothing_to_the_garbage_collector(asked: Any, answer: bytes) -> None:
+    async with serving([request, answer] * 4) as served, await served.client() as client:
+        await leaves_no_garbage(served, client, asked, PATH)
 
 
 async def test_what_is_lost_is_reported() -> None:
