@@ -28,7 +28,7 @@ _FRAMING = 8
 class Arriving(web.RequestHandler):
     """The half of a connection that listens. `header_limit`: bytes that all header fields of a request may have together."""
 
-    __slots__ = ("_alone", "_arrived", "_body", "_framed", "_lookout", "_much", "_same", "header_limit")
+    __slots__ = ("_alone", "_arrived", "_body", "_framed", "_lookout", "_much", "_same", "_tidy", "header_limit")
 
     def __init__(self, server: web.Server, header_limit: int, **options: Any) -> None:
         super().__init__(server, **options)
@@ -48,6 +48,7 @@ class Arriving(web.RequestHandler):
         self._lookout = Lookout(lambda: self._reading_paused or self._buffer_paused)
         self._body: Content | None = None  # of the request that is being served
         self._same: SameHead | None = None  # that the requests of this connection have had so far
+        self._tidy = True  # each read so far was one request from its first byte to its last: the parser holds no part of another
         self._alone = True  # nothing has arrived behind the request that is being served
         self._arrived = 0  # bytes of requests to come
         self._framed = 0  # bytes of `_body`, with what frames it
@@ -117,8 +118,8 @@ class Arriving(web.RequestHandler):
             return
         super().data_received(data)
         self._alone = fresh and self._is_one_request(data)
-        if self._alone:
-            self._remember(data)
+        self._tidy = self._tidy and self._alone
+        self._same = self._common_head(data) if self._tidy else None
         if unread is not None:
             self._measure(unread, len(data))
         else:
@@ -137,13 +138,10 @@ class Arriving(web.RequestHandler):
             self._waiter.set_result(None)
         return True
 
-    def _remember(self, data: bytes) -> None:
-        """Keeps the head of a connection's second request; a client whose third has another is left alone with it."""
+    def _common_head(self, data: bytes) -> SameHead | None:
+        """The head of a connection's second request; a client whose third has another is left alone with it."""
         message = self._messages[0][0]
-        if self._request_count == 2 and isinstance(message, RawRequestMessage):
-            self._same = SameHead.of(data, message)
-        else:
-            self._same = None
+        return SameHead.of(data, message) if self._request_count == 2 and isinstance(message, RawRequestMessage) else None
 
     def _is_one_request(self, data: bytes) -> bool:
         """Whether this is a request from its first byte to its last, and of known length: most are."""

@@ -136,6 +136,39 @@ def test_requests_are_read_as_the_parser_reads_them(
     assert asyncio.run(read(pieces, turns, len(requests))) == expected
 
 
+async def test_what_the_parser_holds_of_another_request_comes_first() -> None:
+    seen: list[str] = []
+    gate, served = asyncio.Event(), asyncio.Semaphore(0)
+
+    async def serve(request: ClientRequest) -> bool:
+        seen.append(request.target)
+        served.release()
+        if len(seen) == 3:
+            await gate.wait()
+        return True
+
+    ours, theirs = socket.socketpair()
+    connection = Server(serve, 8192)()
+    transport, _ = await asyncio.get_running_loop().create_connection(lambda: connection, sock=ours)
+    try:
+        async with asyncio.timeout(5):
+            for _ in range(3):
+                connection.data_received(framed(HEAD, b"{}"))
+                await served.acquire()
+                await asyncio.sleep(0)
+            connection.data_received(b"POST /other HTTP/1.1\r\nx: ")
+            gate.set()
+            for _ in range(5):
+                await asyncio.sleep(0)
+            assert not connection.busy
+            connection.data_received(framed(HEAD, b"{}"))
+            await served.acquire()
+    finally:
+        transport.abort()
+        theirs.close()
+    assert seen[3] == "/other"
+
+
 async def test_the_third_request_is_not_parsed_again(monkeypatch: pytest.MonkeyPatch) -> None:
     taken: list[bytes] = []
     again = Arriving._has_come_again
