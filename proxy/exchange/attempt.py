@@ -99,6 +99,7 @@ class Attempt:
         if target.client is not None and target.client.estimated and isinstance(body, bytes):
             self._estimate(target.client, body)
             return
+        exchange.record.attempts += 1  # what this target cannot be asked was none
         pool, connect = exchange.rooms.pool, target.timeouts.connect or NEVER
         call = pool.send_now(target.origin, head, body, connect=connect) or await pool.send(target.origin, head, body, connect=connect)
         # Only now: a form may take the client longer than an upstream may think.

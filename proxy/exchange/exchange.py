@@ -236,7 +236,6 @@ class Exchange:
             began = monotonic()
             await gate.enter()
             self._since += monotonic() - began
-        record.attempts += 1
         target.standing.target.load += 1
         try:
             self._attempt = attempt = self._ask_target(self, target)

@@ -18,17 +18,17 @@ LAST_CHUNK = b"0\r\n\r\n"
 
 _BODILESS = (b"GET ", b"DELETE ", b"OPTIONS ")
 _NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-_TARGET = re.compile(rb"/[\x21-\x7e]*")
+_TARGET = re.compile(rb"/[\x21\x22\x24-\x7e]*")  # no fragment (RFC 9112 section 3.2): others would drop what follows it
 _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 
 
 def request_line(method: str, target: str) -> bytes:
-    """`POST /v1/chat HTTP/1.1` as bytes. Raises ValueError for a target that does not start with / or is not visible ASCII."""
+    """`POST /v1/chat HTTP/1.1` as bytes. Raises ValueError for a target that does not start with /, is not visible ASCII, or has a #."""
     method_bytes, target_bytes = method.encode("utf-8", "surrogateescape"), target.encode("utf-8", "surrogateescape")
     if not _NAME.fullmatch(method_bytes):
         raise ValueError("the request method is not a token")
     if not _TARGET.fullmatch(target_bytes):
-        raise ValueError("the request target may hold visible ASCII only, and starts with /")
+        raise ValueError("the request target may hold visible ASCII only, without a fragment, and starts with /")
     return b"%b %b HTTP/1.1\r\n" % (method_bytes, target_bytes)
 
 

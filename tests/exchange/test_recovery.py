@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -255,6 +257,16 @@ async def test_a_parameter_that_one_target_cannot_serve_is_served_by_the_next() 
     async with serving(GOOD, providers=providers, **routed("p0/up", unsupported="reject")) as served:
         reply = await served.ask(body)
         assert (reply.status, reply.error["code"]) == (400, "unsupported_parameter")
+
+
+async def test_what_a_target_cannot_be_asked_is_no_attempt(tmp_path: Path) -> None:
+    """Neither in the header nor in the log."""
+    server = {"log": {"requests": str(tmp_path / "log")}}
+    changes = routed("p0/up", "p1/up", unsupported="reject") | {"providers": {"p0": {"dialect": "anthropic"}}, "server": server}
+    async with serving(GOOD, others=[GOOD], **changes) as served:
+        reply = await served.ask(CHAT | {"logit_bias": {"1": 1}})
+        assert (asked(served), reply.headers["x-samewire-attempts"]) == ([0, 1], "1")
+    assert json.loads((tmp_path / "log").read_text("utf-8"))["attempts"] == 1
 
 
 async def test_what_a_failed_target_could_not_carry_is_not_reported_of_another() -> None:

@@ -147,6 +147,15 @@ async def test_a_clients_query_changes_none_of_the_configuration(asked: str, sen
             assert upstream.last.path == f"/v1/chat/completions?{sent}"
 
 
+async def test_a_fragment_goes_nowhere() -> None:
+    """What stands behind a # is for the client alone: an upstream may drop it, and with it what comes after."""
+    async with serving([request, json_answer(COMPLETION)]) as served:
+        for query in ("a=1#b", "#", "a=%23b&c=#"):
+            reply = await served.ask(CHAT, f"/v1/chat/completions?{query}")
+            assert (reply.status, reply.error["type"]) == (400, "invalid_request_error")
+        assert served.upstream.requests == []
+
+
 HIDDEN = b"POST /v1/chat/completions HTTP/1.1\r\nhost: a\r\ncontent-length: 2\r\n\r\n{}"
 UPGRADE = {
     "connection": "upgrade",
