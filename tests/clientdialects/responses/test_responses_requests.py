@@ -59,7 +59,8 @@ def sent(vendor: str, model: str, body: dict[str, Any]) -> tuple[dict[str, Any],
 def test_recorded_requests_arrive_whole(vendor: str, model: str, case: str, body: dict[str, Any]) -> None:
     new, dropped = sent(vendor, model, body)
     assert JUDGES[vendor](new) == []
-    assert lost(asking.read(body), READ[vendor](new)) == []
+    told = "('media', 'http" if "input.content.file_url" in dropped else "nothing"  # as a text
+    assert [fault for fault in lost(asking.read(body), READ[vendor](new)) if told not in fault] == []
     carried = set(READ["openai"](canonical(body, UPSTREAMS["openai"], model)[0]).settings)
     assert asking.read(body).settings.keys() - carried - dropped - SILENT == set()
 
@@ -122,7 +123,7 @@ CASES: dict[str, tuple[Any, dict[str, Any]]] = {
                     "content": [
                         {"type": "text", "text": "a"},
                         {"type": "image_url", "image_url": {"url": IMAGE, "detail": "high"}},
-                        {"type": "file", "file": {"filename": "f.pdf", "file_data": "https://h/f.pdf"}},
+                        {"type": "text", "text": "f.pdf\nhttps://h/f.pdf"},
                         {"type": "file", "file": {"file_id": "file-1"}},
                     ],
                 }
@@ -312,6 +313,10 @@ LOST: dict[str, tuple[dict[str, Any], set[str]]] = {
     "what hosted tools have done": (
         {"input": [{"type": "web_search_call"}, {"type": "mcp_call"}, {"type": "computer_call"}, {"role": "user", "content": "a"}]},
         {"input.web_search_call", "input.mcp_call", "input.computer_call"},
+    ),
+    "a file's address, where files are uploads and data": (
+        {"input": [{"role": "user", "content": [{"type": "input_file", "file_url": "https://h/f.pdf"}]}]},
+        {"input.content.file_url"},
     ),
     "another vendor's hidden reasoning": (
         {"input": [{"type": "reasoning", "summary": [], "encrypted_content": "gAAAA"}]},

@@ -214,6 +214,13 @@ async def test_tokens_are_estimated_where_nobody_counts_them(stage: Stage, clien
     assert not stage.upstream.asked
 
 
+async def test_what_an_upstream_loses_is_told_by_its_own_name(stage: Stage) -> None:
+    stage.upstream.answer(whole(MESSAGE))
+    asked = {"model": CLAUDE, "input": "a", "text": {"verbosity": "low"}, "tools": [{"type": "web_search", "search_context_size": "high"}]}
+    served = await call(stage.address, asked, "/v1/responses")
+    assert set(served.headers["x-samewire-dropped"].split(", ")) == {"tools.web_search.search_context_size", "text.verbosity"}
+
+
 async def test_a_refusal_names_its_parameter(client: AsyncOpenAI) -> None:
     with pytest.raises(BadRequestError, match="keeps no responses") as refused:
         await client.responses.create(model=CLAUDE, input="a", previous_response_id="resp_1")
