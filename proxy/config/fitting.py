@@ -69,7 +69,10 @@ def _enum(value: Any, wanted: Any, schema: Any, root: Any) -> bool:
 def _ref(value: Any, wanted: Any, schema: Any, root: Any) -> bool:
     if not wanted.startswith("#/$defs/"):
         raise _Unknown
-    return _fits(value, root["$defs"][wanted.removeprefix("#/$defs/")], root)
+    place = root
+    for step in wanted.removeprefix("#/").split("/"):
+        place = place[step]
+    return _fits(value, place, root)
 
 
 def _properties(value: Any, wanted: Any, schema: Any, root: Any) -> bool:
