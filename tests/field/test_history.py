@@ -151,7 +151,7 @@ FOREIGN: dict[str, dict[str, Any]] = {
     "another's signature": {
         "reasoning_details": [{"type": "reasoning.text", "text": "hm", "signature": "Zm9yZWlnbg==", "format": "openai-responses-v1"}]
     },
-    "another's secret": {"reasoning_details": [{"type": "reasoning.encrypted", "data": "Zm9yZWlnbg==", "format": "google-gemini-v1"}]},
+    "another's secret": {"reasoning_details": [{"type": "reasoning.encrypted", "data": "Zm9yZWlnbg==", "format": "openai-responses-v1"}]},
     "unsigned": {"thinking_blocks": [{"type": "thinking", "thinking": "hm"}]},
 }
 
