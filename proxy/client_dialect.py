@@ -107,7 +107,8 @@ class Ids:
 class Operation:
     """One thing a client may ask for. The words are those of `dialects/client/openai.yaml`.
 
-    `chat`: an upstream's chat can serve it. `accepts`: bodies of other shapes; each has one of `oddities`. `ids`: of what is answered.
+    `chat`: an upstream's chat, or another operation of it (`by`), can serve it. `accepts`: bodies of other shapes; each has one of
+    `oddities`. `ids`: of what is answered.
     `framings`: by the value of the query's `framed_by`; "" is for all others.
     """
 
@@ -121,6 +122,7 @@ class Operation:
     tokens: bool = False
     large: bool = False
     chat: bool = False
+    by: str = "chat"
     accepts: tuple[Accepted, ...] = ()
     oddities: frozenset[str] = frozenset()
     ids: Ids | None = None
@@ -136,11 +138,11 @@ class Operation:
 
 @dataclass(frozen=True, slots=True)
 class ClientMapping:
-    """How an operation is served by an upstream's chat.
+    """How an operation is served by an upstream's chat, or by another operation of it; what is said here of chats holds for those, too.
 
     `request`: the client's body → the canonical one. `answer`: a canonical answer → the client's. `stream`: None: it does not stream.
     `estimated`: nobody is asked; `answer` is made of `{tokens}`, as many as the request is guessed to be. `names`: the client's own for
-    parameters of a chat.
+    parameters of a chat. `by`: the upstream's operation.
     """
 
     request: RequestMapping
@@ -149,6 +151,7 @@ class ClientMapping:
     rows: Rows
     estimated: bool = False
     names: Mapping[str, str] = field(default_factory=dict)
+    by: str = "chat"
 
     def traits(self, model: str) -> dict[str, Any]:
         """The traits that the client's dialect gives a model."""
@@ -315,4 +318,5 @@ def _compile_chat(whole: Callable[[], Spec], operation: str) -> ClientMapping:
     faults.raise_if_any()
     if request is None or response is None:
         raise ValueError(f"{operation}: a chat has a request and a response with a body")
-    return ClientMapping(request, response.function, stream, read_rows(spec), names=part["request"].get("names", {}))
+    names, by = part["request"].get("names", {}), spec["operations"][operation].get("by", "chat")
+    return ClientMapping(request, response.function, stream, read_rows(spec), names=names, by=by)

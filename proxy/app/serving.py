@@ -66,7 +66,7 @@ def serving(config: Config, lasting: Lasting) -> Serving:
     keys = Keys(config.keys, cors)
     mappings = lasting.clients.mappings
     built = partial(build, metrics=lasting.metrics, standings=lasting.standings, gates=lasting.gates, clients=mappings)
-    router = Router(config.routes, built, mappings)
+    router = Router(config.routes, built, lasting.clients.translated)
     shelf = Pages(router, lasting.readiness, lasting.measure if settings.admin is None else None)
     pages = shelf.all()
     rooms = Rooms(

@@ -26,7 +26,7 @@ from proxy.exchange.target import TargetCall, build
 from proxy.mapping.context import Context
 from proxy.mapping.tracing import Step
 from proxy.metrics import Metrics
-from proxy.routing import CHAT, Choice, Resolution, Router, Standings, served_by
+from proxy.routing import Choice, Resolution, Router, Standings, served_by
 
 _SECRET = re.compile(r"authorization|cookie|.*(key|token|secret).*", re.IGNORECASE)
 #: Header lines that every HTTP client writes for itself.
@@ -119,10 +119,12 @@ def _events(explained: Explained, call: TargetCall, context: Context, body: byte
 def _resolved(config: Config, operation: str, model: str | None, report: dict[str, Any]) -> Resolution[Choice]:
     """Where the request goes; when only a key is missing, where it would go. Raises ClientError."""
     try:
-        return Router(config.routes, lambda choice: choice, load_client_dialects().mappings).resolve(operation, model)
+        return Router(config.routes, lambda choice: choice, load_client_dialects().translated).resolve(operation, model)
     except ClientError as error:
         try:
-            resolution = Router(_with_keys(config.routes), lambda choice: choice, load_client_dialects().mappings).resolve(operation, model)
+            resolution = Router(_with_keys(config.routes), lambda choice: choice, load_client_dialects().translated).resolve(
+                operation, model
+            )
         except ClientError:
             report["passed_over"] = list(_passed_over(config, operation, model, None))
             raise error from None
@@ -157,8 +159,8 @@ def _passed_over(config: Config, operation: str, model: str | None, taken: Route
 
 
 def _why(route: Route, operation: str, taken: Route | None) -> str:
-    translated = load_client_dialects().mappings
-    if not route.serves(operation) and not (operation in translated and route.serves(CHAT)):
+    translated = load_client_dialects().translated
+    if not route.serves(operation) and not (operation in translated and route.serves(translated[operation])):
         return f"it does not serve {operation}"
     if not route.ready:
         return f"no key: {' or '.join(route.missing)} is not set"

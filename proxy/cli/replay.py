@@ -13,7 +13,7 @@ from proxy.errors import UpstreamError
 from proxy.exchange.faults import failed_inside, reported
 from proxy.exchange.lanes import Lane, Passed, Reframed, Translated
 from proxy.mapping.chunks import ChunkWriter
-from proxy.mapping.completion import as_completion
+from proxy.mapping.completion import as_canonical
 from proxy.mapping.context import Context
 from proxy.mapping.failures import ErrorMapping
 from proxy.mapping.mappings import Peek, ResponseMapping
@@ -57,8 +57,11 @@ def replay_whole(
         return Whole(error=reported(errors.read(document, context), status=errors.statuses.get(context.status, context.status)))
     if errors.failed(document, context):
         return Whole(error=failed_inside(body, errors, context))
+    if response is not None:
+        document = response(document, context)
+    elif client is not None:
+        document = as_canonical(document, client.by, context)
     if response is not None or client is not None:
-        document = response(document, context) if response is not None else as_completion(document, context)
         usage = document.get("usage")
         return Whole(client.answer(document, context.client or context) if client is not None else document, usage)
     usage, model, _ = peek(body, context)

@@ -12,7 +12,6 @@ from proxy.cli.output import masked_url, print_json, table
 from proxy.config.client_dialects import load_client_dialects
 from proxy.config.model import Config, Route
 from proxy.dialect import Dialect
-from proxy.routing import CHAT
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -69,9 +68,9 @@ def _address(config: Config, name: str) -> str:
 
 
 def _translated(dialect: Dialect) -> list[str]:
-    """What clients may ask besides, and gets translated to a chat."""
+    """What clients may ask besides, and gets translated to what it has."""
     own = dialect.operations
-    return [name for name in load_client_dialects().mappings if name not in own] if CHAT in own else []
+    return [name for name, by in load_client_dialects().translated.items() if name not in own and by in own]
 
 
 def _document(config: Config) -> dict[str, Any]:

@@ -29,6 +29,11 @@ class ClientDialects:
         return {operation.name: operation for dialect in self.dialects for operation in dialect.operations}
 
     @cached_property
+    def translated(self) -> Mapping[str, str]:
+        """The operations that an upstream can serve by way of another: which."""
+        return {name: operation.by for name, operation in self.operations.items() if operation.chat}
+
+    @cached_property
     def mappings(self) -> Mappings:
         """How those operations are served by a chat that have no upstream of their own."""
         parts: dict[str, Callable[[], ClientMapping]] = {}

@@ -156,9 +156,10 @@ class _Loader:
 
 
 def _served(entry: Mapping[str, Any], spec: Spec) -> tuple[str, ...]:
-    """What clients may ask of a provider: what its host has, and what can be translated to its chat."""
+    """What clients may ask of a provider: what its host has, and what can be translated to that."""
     own = served_operations(entry, spec.operations)
-    return own if "chat" not in own else tuple(dict.fromkeys((*own, *load_client_dialects().mappings)))
+    translated = load_client_dialects().translated
+    return tuple(dict.fromkeys((*own, *(name for name, by in translated.items() if by in own))))
 
 
 def _take_out(value: dict[str, Any], fault: Fault) -> None:

@@ -31,7 +31,7 @@ from proxy.exchange.relay import ByteRelay, EventRelay, Relay
 from proxy.exchange.request import LARGE, Body
 from proxy.exchange.target import Headers, TargetCall
 from proxy.mapping.chunks import ChunkWriter
-from proxy.mapping.completion import as_completion
+from proxy.mapping.completion import as_canonical
 from proxy.mapping.documents import decode
 from proxy.mapping.mappings import ResponseMapping
 from proxy.mapping.stream import StreamMapping
@@ -253,7 +253,7 @@ class Attempt:
             if mapping is not None:
                 answer = mapping.read(body, context) or mapping(self._in_full(body), context)
             else:
-                answer = as_completion(self._in_full(body), context)
+                answer = as_canonical(self._in_full(body), client.by, context)
             self.usage = answer.get("usage")
             return _encode(client.answer(answer, context.client or context))
 

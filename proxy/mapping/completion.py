@@ -29,6 +29,15 @@ def settle(document: dict[str, Any], context: Context) -> dict[str, Any]:
     return document
 
 
+def as_canonical(document: Any, operation: str, context: Context) -> dict[str, Any]:
+    """What such a host has answered to one of OpenAI's operations that others are served by. Raises ValueError as `as_completion` does."""
+    if operation == "chat":
+        return as_completion(document, context)
+    if not isinstance(document, dict) or not isinstance(document.get("data"), list):
+        raise ValueError("it is no list of data")
+    return settle(document, context)
+
+
 def as_completion(document: Any, context: Context) -> dict[str, Any]:
     """What a host that speaks as OpenAI does has answered, as a canonical answer. Raises ValueError for what is none, or not whole."""
     if not isinstance(document, dict) or not isinstance(document.get("choices"), list):

@@ -10,11 +10,10 @@ turns.py      after a failure: whom to ask next, when, and when to give up
 from proxy.routing.choosing import Way, first
 from proxy.routing.health import Standing, Standings
 from proxy.routing.policy import Failure, failure_of
-from proxy.routing.router import CHAT, Choice, Resolution, Router, served_by
+from proxy.routing.router import Choice, Resolution, Router, served_by
 from proxy.routing.turns import Asking, Turns
 
 __all__ = [
-    "CHAT",
     "Asking",
     "Choice",
     "Failure",

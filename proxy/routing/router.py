@@ -6,7 +6,7 @@ A name written out in a route wins over patterns; among patterns the first in th
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Container, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -19,8 +19,7 @@ P = TypeVar("P")
 #: Names that clients made up must not fill the memory.
 _CACHE_SIZE = 4096
 _NAME_SHOWN = 100
-#: What operations of other client dialects are translated to.
-CHAT = "chat"
+_NONE: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +27,7 @@ class Choice:
     """One target of a resolved request, with one of its provider's keys.
 
     `public`: the name the client used; `model`: the one the provider knows; None: no name at all. `key`: which credential, from 0.
-    `translated`: the client's operation is served by the upstream's chat.
+    `by`: the upstream's operation by way of which the client's is served; '' is its own of the same name.
     """
 
     operation: str
@@ -37,12 +36,17 @@ class Choice:
     public: str | None
     model: str | None
     key: int = 0
-    translated: bool = False
+    by: str = ""
+
+    @property
+    def translated(self) -> bool:
+        """Whether the upstream is asked for something else."""
+        return bool(self.by)
 
     @property
     def spoken(self) -> str:
         """The operation that the upstream is asked for."""
-        return CHAT if self.translated else self.operation
+        return self.by or self.operation
 
     @property
     def name(self) -> str:
@@ -71,8 +75,8 @@ class Resolution(Generic[P]):
 class Router(Generic[P]):
     """Resolves names once and remembers; `build` makes of a choice what its user needs for each request to it."""
 
-    def __init__(self, routes: Iterable[Route], build: Callable[[Choice], P], translated: Container[str] = ()) -> None:
-        """`translated`: the operations that an upstream's chat can serve."""
+    def __init__(self, routes: Iterable[Route], build: Callable[[Choice], P], translated: Mapping[str, str] = _NONE) -> None:
+        """`translated`: the operations that another of an upstream's can serve, and which."""
         self._routes = tuple(routes)
         self._build = build
         self._translated = translated
@@ -104,7 +108,7 @@ class Router(Generic[P]):
             return known
         for route, parts in self._fitting(model):
             for target in route.ready:
-                if served_by(operation, route, target, ()) is None:
+                if served_by(operation, route, target, _NONE) is None:
                     continue
                 for key in _keys(route, target):
                     if tag(target.provider.name, key) == way:
@@ -120,7 +124,7 @@ class Router(Generic[P]):
                 (target.provider.name, key)
                 for route in self._routes
                 for target in route.ready
-                if served_by(operation, route, target, ()) is not None
+                if served_by(operation, route, target, _NONE) is not None
                 for key in _keys(route, target)
             }
             known = self._forks[operation] = len(ways) > 1
@@ -146,7 +150,7 @@ class Router(Generic[P]):
         fitting = [(route, parts) for route, parts in self._fitting(model) if route.pattern is not None or self._wants(route, operation)]
         for route, parts in fitting:
             served = [(target, served_by(operation, route, target, self._translated)) for target in route.ready]
-            targets = [(target, by == operation) for target, by in served if by is not None]
+            targets = [(target, "" if by == operation else by) for target, by in served if by is not None]
             if targets:
                 return self._resolution(operation, route, targets, model, parts)
         if model is None:
@@ -156,18 +160,18 @@ class Router(Generic[P]):
         raise _unusable(operation, model, [route for route, _ in fitting])
 
     def _wants(self, route: Route, operation: str) -> bool:
-        return route.serves(operation) or (operation in self._translated and route.serves(CHAT))
+        return route.serves(operation) or (operation in self._translated and route.serves(self._translated[operation]))
 
     def _resolution(
-        self, operation: str, route: Route, targets: list[tuple[Target, bool]], model: str | None, parts: tuple[str, ...]
+        self, operation: str, route: Route, targets: list[tuple[Target, str]], model: str | None, parts: tuple[str, ...]
     ) -> Resolution[P]:
-        """`targets`: each with whether it serves the operation natively."""
+        """`targets`: each with the operation by way of which it serves this one."""
         groups = tuple(
             tuple(
-                self._build(Choice(operation, route, target, model, _upstream_name(target, model, parts), key, not native))
+                self._build(Choice(operation, route, target, model, _upstream_name(target, model, parts), key, by))
                 for key in _keys(route, target)
             )
-            for target, native in targets
+            for target, by in targets
         )
         return Resolution(route, model, groups, groups[0][0] if len(groups) == len(groups[0]) == 1 else None)
 
@@ -190,14 +194,13 @@ class Router(Generic[P]):
         return _not_found(f"The model `{_short(model)}` does not exist here.{hint}")
 
 
-def served_by(operation: str, route: Route, target: Target, translated: Container[str]) -> str | None:
-    """The upstream's operation that serves a client's: its own of that name, else its chat where that can be translated; None: neither."""
+def served_by(operation: str, route: Route, target: Target, translated: Mapping[str, str]) -> str | None:
+    """The upstream's operation that serves a client's: its own of that name, else the one it can be translated to; None: neither."""
     known = target.provider.dialect.operations
     if operation in known and route.serves(operation):
         return operation
-    if operation in translated and CHAT in known and (route.serves(operation) or route.serves(CHAT)):
-        return CHAT
-    return None
+    by = translated.get(operation)
+    return by if by is not None and by in known and (route.serves(operation) or route.serves(by)) else None
 
 
 def _keys(route: Route, target: Target) -> range:

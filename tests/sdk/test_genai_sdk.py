@@ -254,3 +254,35 @@ async def test_counting_and_embedding_go_to_gemini_as_they_are(play: Play, googl
     assert embedded.embeddings is not None
     assert embedded.embeddings[0].values == [0.5, 0.25]
     assert play.upstream.last.path == "/v1beta/models/m:batchEmbedContents"
+
+
+@pytest.mark.parametrize("provider", ["openai", "mistral", "ollama"])
+async def test_embedding_by_way_of_embeddings(play: Play, google: genai.Client, provider: str) -> None:
+    vectors = [[0.5, 0.25], [1.0, 0.0]]
+    listed = {
+        "object": "list",
+        "model": "m",
+        "data": [{"object": "embedding", "index": n, "embedding": each} for n, each in enumerate(vectors)],
+    }
+    told = {"model": "m", "embeddings": vectors, "prompt_eval_count": 2} if provider == "ollama" else listed
+    play.upstream.answer(whole(told | {"usage": {"prompt_tokens": 2, "total_tokens": 2}}))
+    config = types.EmbedContentConfig(output_dimensionality=2)
+    embedded = await google.aio.models.embed_content(model=f"{provider}/m", contents=["Hi", "you"], config=config)
+    assert [each.values for each in embedded.embeddings or []] == vectors
+    assert play.sent()["input"] == ["Hi", "you"]
+    assert 2 in play.sent().values()
+
+
+async def test_embedding_where_there_is_none(google: genai.Client) -> None:
+    with pytest.raises(errors.ClientError) as raised:
+        await google.aio.models.embed_content(model="anthropic/m", contents="Hi")
+    assert (raised.value.code, raised.value.status) == (400, "INVALID_ARGUMENT")
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+async def test_counting_is_estimated_elsewhere(play: Play, google: genai.Client, wrapped: bool) -> None:
+    asked = {"contents": [{"role": "user", "parts": [{"text": "word " * 100}]}]}
+    body = {"generateContentRequest": asked} if wrapped else asked
+    served = await call(play.address, body, "/v1beta/models/openai/m:countTokens")
+    assert served.headers["x-samewire-estimated"] == "true"
+    assert 50 < served.json()["totalTokens"] < 500

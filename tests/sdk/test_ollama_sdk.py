@@ -173,3 +173,17 @@ async def test_embedding_goes_to_ollama_as_it_is(play: Play, local: ollama.Async
     play.upstream.answer(whole({"model": "m", "embeddings": [[0.5, 0.25]], "prompt_eval_count": 2}))
     assert (await local.embed(model="ollama/m", input="Hi")).embeddings == [[0.5, 0.25]]
     assert play.upstream.last.path == "/api/embed"
+
+
+@pytest.mark.parametrize("provider", ["openai", "mistral", "gemini"])
+async def test_embedding_by_way_of_embeddings(play: Play, local: ollama.AsyncClient, provider: str) -> None:
+    vectors = [[0.5, 0.25], [1.0, 0.0]]
+    listed = {
+        "object": "list",
+        "model": "m",
+        "data": [{"object": "embedding", "index": n, "embedding": each} for n, each in enumerate(vectors)],
+    }
+    told = {"embeddings": [{"values": each} for each in vectors]} if provider == "gemini" else listed
+    play.upstream.answer(whole(told | {"usage": {"prompt_tokens": 2, "total_tokens": 2}}))
+    assert (await local.embed(model=f"{provider}/m", input=["Hi", "you"])).embeddings == vectors
+    assert (await local.embeddings(model=f"{provider}/m", prompt="Hi")).embedding == vectors[0]
