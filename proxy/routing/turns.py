@@ -42,6 +42,7 @@ class Turns(Generic[W]):
         self._pick = pick
         self._asked: dict[int, _Asked] = {}  # by the way's id
         self._over: set[str] = set()  # targets that failed whatever the key
+        self._worked: set[str] = set()  # targets that may have worked on the request, by whichever key
         self.attempts = 0
         self.spent = False
 
@@ -55,6 +56,8 @@ class Turns(Generic[W]):
         asked.again = now + pause if failure.passing else None
         if failure.reason not in OF_THE_KEY:
             self._over.add(way.choice.name)
+        if not failure.unprocessed:
+            self._worked.add(way.choice.name)
 
     def next(self, failure: Failure, now: float) -> tuple[W, float] | None:
         """Whom to ask after this failure, and in how many seconds; then ask again, for another request may have been quicker."""
@@ -97,6 +100,7 @@ class Turns(Generic[W]):
         waiting = [
             (max(asked.again, way.standing.back_at(now)), way)
             for group in self._groups
+            if group[0].choice.name not in self._worked
             for way in group
             if (asked := self._asked.get(id(way))) is not None and asked.again is not None
         ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from proxy.config.policy import REASONS, Causes, Cooldown, Failover, Retry
@@ -115,6 +115,11 @@ def test_what_is_left_alone_is_not_asked_second() -> None:
     assert play(found, CONNECT)[0] == ["a/x", "c/z"]
 
 
+@example(
+    [Failure(reason, unprocessed=reason in _UNPROCESSED) for reason in ("unsupported", "rate_limit", "timeout", "connect")],
+    Retry(3, 1.0, 1),
+    2,
+)
 @given(
     st.lists(
         st.sampled_from([*(Failure(reason, unprocessed=reason in _UNPROCESSED) for reason in REASONS), WAIT_2, DEAD, SERVER]), max_size=30
