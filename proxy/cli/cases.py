@@ -31,7 +31,7 @@ import yaml
 
 from proxy.cli.replay import Replay, replay_whole
 from proxy.codecs import DECODERS
-from proxy.dialect import FOREIGN, Dialect, DialectOperation
+from proxy.dialect import Dialect, DialectOperation, holds_foreign
 from proxy.errors import UpstreamError
 from proxy.mapping.context import Context
 from proxy.mapping.mappings import Rejected, RequestMapping, read_usual
@@ -120,7 +120,7 @@ class Case:
         text = self._expected_bytes("request.json")
         body: dict[str, Any] = {**_decode(text), "model": context.model}
         operation = self.operation
-        if operation.foreign is not None and FOREIGN.search(text):
+        if operation.foreign is not None and holds_foreign(text):
             body, _ = operation.foreign(body, context)
         if operation.request is not None:
             return self._mapped(operation.request, operation.usual, body)

@@ -17,7 +17,7 @@ import msgspec
 from proxy.client_dialect import ClientMapping, Operation, StreamRule
 from proxy.codecs.members import Members, MembersError, decode
 from proxy.codecs.runs import base64_runs, without
-from proxy.dialect import FOREIGN
+from proxy.dialect import holds_foreign
 from proxy.errors import ClientError
 from proxy.exchange.body import BodyLimits, check_json_type, read_whole, whole
 from proxy.exchange.client import ClientRequest
@@ -182,7 +182,7 @@ class JsonRequest:
     def _passed(self, target: TargetCall, context: Context) -> Body:
         """The client's bytes, with nothing replaced but what the route and the dialect set, and without what is another vendor's."""
         foreign = target.operation.foreign
-        if foreign is not None and FOREIGN.search(self._body):
+        if foreign is not None and holds_foreign(self._body):
             document, _ = foreign(self._edited(target, context), context)
             if target.operation.members is not None:
                 document |= target.operation.members(document, context)
