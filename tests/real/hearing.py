@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-#: A prompt says `play: NAME`, with JSON after it where the play wants it: `play: call {"name": …, "input": …}`.
+#: A prompt says `play: NAME`, with JSON after it where the play wants it: `play: call {"name": …, "inputs": […]}`.
 _PLAY = re.compile(r"play: (\w+)(?: (\{.*\}|\d+))?")
 #: Where each wire language has the turns of a conversation.
 _TURNS = {"responses": "input", "gemini": "contents"}

@@ -52,7 +52,7 @@ async def _run(client: Client, language: str, text: str, home: str) -> str:
     """Why a block failed: "" when it ended well and said what the model said."""
     environ = {"HOME": home, "PATH": f"{client.folder}/bin:{client.folder}/node_modules/.bin:{os.environ['PATH']}", "LANG": "C.UTF-8"}
     if client.node:
-        environ["PATH"] = f"{node(client.folder).parent}:{environ['PATH']}"
+        environ["PATH"] = f"{node().parent}:{environ['PATH']}"
     argv = ["bash", "-euc", text]
     if language == "python":
         argv = [sys.executable if client.light else str(client.folder / "bin" / "python"), "-c", text]

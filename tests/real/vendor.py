@@ -71,7 +71,7 @@ def _chat(heard: Heard) -> Said:
 def _call(heard: Heard) -> Said:
     """The tool that the prompt names; what else is asked in passing (a title for the conversation) has no tools, and gets words."""
     if heard.argument["name"] in heard.tools:
-        return Said(calls=[(heard.argument["name"], heard.argument["input"])])
+        return Said(calls=[(heard.argument["name"], given) for given in heard.argument["inputs"]])
     return Said(f"I have no tool {heard.argument['name']} among {', '.join(heard.tools) or 'none'}.")
 
 
