@@ -53,7 +53,7 @@ def page() -> str:
 def by_client(noted: Mapping[str, Any]) -> Iterator[str]:
     """The table client × capability."""
     yield "\n## Client and capability\n\n"
-    yield "**yes**: with every kind of upstream that has it. **–**: the client does not offer it. Else what it failed with.\n\n"
+    yield "**yes**: with every kind of upstream that has it. **–**: the client does not offer it, or nobody tried. Else what failed.\n\n"
     yield f"| client | speaks | {' | '.join(CAPABILITIES)} | its page |\n{'|---' * (len(CAPABILITIES) + 3)}|\n"
     for client in in_order(noted):
         entry = noted[client.name]
@@ -72,7 +72,9 @@ def cell(outcomes: Mapping[str, str]) -> str:
             if len(failed) == sum(not outcome.startswith("not offered") for outcome in outcomes.values())
             else f"not {', '.join(failed)}"
         )
-    return "yes" if "ok" in outcomes.values() else "–"
+    fine = [upstream for upstream, outcome in outcomes.items() if outcome == "ok"]
+    untried = any("not tried with" in outcome for outcome in outcomes.values())
+    return f"with {', '.join(fine)}" if fine and untried else "yes" if fine else "–"
 
 
 def by_dialect(noted: Mapping[str, Any]) -> Iterator[str]:

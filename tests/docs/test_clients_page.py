@@ -21,6 +21,7 @@ def test_every_client_has_its_page() -> None:
     [
         (["ok", "ok"], "yes"),
         (["ok", "not offered: x"], "yes"),
+        (["ok", "not offered: not tried with this upstream"], "with one"),
         (["not offered: x", "not offered: y"], "–"),
         (["ok", "failed: x"], "not two"),
         (["failed: x", "failed: y"], "**no**"),
