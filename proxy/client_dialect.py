@@ -36,13 +36,15 @@ class Voice:
     """How the gateway speaks for itself: its errors and, in a stream, its signs of life.
 
     `statuses`: the dialect's HTTP statuses by ours, where they differ. `body` makes the dialect's envelope of a failure (message, type,
-    code, param, status, request_id, and what else is known); None: OpenAI's. `event`: the name of an error's event.
+    code, param, status, request_id, and what else is known); None: OpenAI's. `event`: the name of an error's event, `last` makes its data;
+    None: it is the envelope.
     `heartbeat`: an event that means nothing, or its bytes; None: what the framing has for it.
     """
 
     statuses: Mapping[int, int] = field(default_factory=dict)
     body: Callable[[dict[str, Any], Context], Any] | None = None
     event: str = ""
+    last: Callable[[dict[str, Any], Context], Any] | None = None
     heartbeat: Callable[[dict[str, Any], Context], Any] | bytes | None = None
 
     def status(self, error: ExchangeError) -> int:
@@ -51,10 +53,15 @@ class Voice:
 
     def envelope(self, error: ExchangeError, request_id: str = "") -> Any:
         """The error in the dialect's shape."""
-        if self.body is None:
-            return error.envelope()
+        return error.envelope() if self.body is None else self._made(self.body, error, request_id)
+
+    def last_event(self, error: ExchangeError, request_id: str = "") -> Any:
+        """The error as the last event of a stream that no rules write."""
+        return self.envelope(error, request_id) if self.last is None else self._made(self.last, error, request_id)
+
+    def _made(self, template: Callable[[dict[str, Any], Context], Any], error: ExchangeError, request_id: str) -> Any:
         told = failure(error) | ({"request_id": request_id} if request_id else {})
-        return self.body(told, Context(model="", status=self.status(error)))
+        return template(told, Context(model="", status=self.status(error)))
 
     def silence(self, framing: Framing) -> bytes:
         """What keeps a connection alive and is no event: it may stand before the first."""
@@ -283,6 +290,7 @@ def _voice(outline: Spec, whole: Callable[[], Spec]) -> Voice:
         statuses={int(ours): int(theirs) for ours, theirs in errors.get("status", {}).items()},
         body=_later(whole, ("errors", "body")) if "body" in errors else None,
         event=errors.get("event", ""),
+        last=_later(whole, ("errors", "last")) if "last" in errors else None,
         heartbeat=heartbeat.encode() if isinstance(heartbeat, str) else heartbeat and _later(whole, ("heartbeat",)),
     )
 

@@ -186,7 +186,7 @@ class Answer:
         envelope = self.voice.envelope(error, self._request_id)
         if self.writer is not None and (told := self.writer.fail(failure(error), envelope)):
             return told
-        event = self.framing.event(_encode(envelope), self.voice.event)
+        event = self.framing.event(_encode(self.voice.last_event(error, self._request_id)), self.voice.event)
         return event if self.eventful else self.framing.begun(event)
 
     @property

@@ -232,6 +232,16 @@ async def test_streams_fail_over_between_the_two_ways() -> None:
         assert (reply.whole, kinds(reply.body)) == (True, ["response.created", "response.wonder", "response.completed"])
 
 
+async def test_responses_that_pass_by_and_break_off_end_with_an_event_of_their_own() -> None:
+    begun = event({"type": "response.created", "sequence_number": 0, "response": {"id": "resp_1"}})
+    async with serving([request, sse(begun, end=False)]) as served:
+        reply = await served.ask(ASKED | {"stream": True}, "/v1/responses")
+        name, data = SseDecoder().feed(reply.body)[-1]
+        last = json.loads(data)
+        assert (reply.whole, name, last["type"], last["code"]) == (False, "error", "error", "upstream_truncated")
+        assert last["message"] == last["error"]["message"] != ""
+
+
 GOOGLE = {"p0": {"dialect": "gemini"}}
 CONTENTS = {"contents": [{"role": "user", "parts": [{"text": "Hi"}]}]}
 GENERATE = "/v1beta/models/m:streamGenerateContent"
