@@ -34,7 +34,8 @@ from proxy.codecs import DECODERS
 from proxy.dialect import Dialect, DialectOperation, holds_foreign
 from proxy.errors import UpstreamError
 from proxy.mapping.context import Context
-from proxy.mapping.mappings import Rejected, RequestMapping, read_usual
+from proxy.mapping.mappings import RequestMapping, read_usual
+from proxy.mapping.taken import Rejected
 
 NOW = 1_700_000_000
 KEYS = {

@@ -26,7 +26,8 @@ from proxy.exchange.named import checked
 from proxy.exchange.shapes import fitting, reshaped
 from proxy.exchange.target import TargetCall
 from proxy.mapping.context import Context
-from proxy.mapping.mappings import Rejected, read_usual
+from proxy.mapping.mappings import read_usual
+from proxy.mapping.taken import Rejected
 from proxy.upstream import Body as WholeBody
 
 _decode = msgspec.json.Decoder().decode
@@ -171,8 +172,8 @@ class JsonRequest:
             raise ClientError(
                 message if message.endswith((".", "?", "!")) else f"{message}.",
                 param=rejection.param and _client_name(rejection.param, target),
-                code="unsupported_parameter",
-                reason="unsupported",
+                code=rejection.code,
+                reason="unsupported" if rejection.code == "unsupported_parameter" else "",
             ) from None
         except msgspec.DecodeError as error:
             raise ClientError(f"The body is not valid JSON: {error}.", code="invalid_json") from None

@@ -20,6 +20,7 @@ from proxy.mapping.context import Context
 from proxy.mapping.documents import decode
 from proxy.mapping.failures import ErrorMapping, Later
 from proxy.mapping.rewrites import Rewrites
+from proxy.mapping.taken import Rejected, compile_taken
 from proxy.mapping.typed import MESSAGES, decoder
 
 _decode = msgspec.json.Decoder().decode
@@ -49,15 +50,6 @@ NEUTRAL: dict[str, Any] = {
 }
 #: Served by the gateway itself, whatever the upstream.
 SERVED = frozenset(("model", "messages", "stream", "stream_options", "input"))
-
-
-class Rejected(Exception):
-    """The mapping refuses a request: it asks for what this upstream cannot do."""
-
-    def __init__(self, message: Any, param: str | None = None) -> None:
-        super().__init__(str(message))
-        self.message = str(message)
-        self.param = param
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +114,9 @@ def _request(
     root = Value("document", absent=False, kind="request")
     env = Env(root, root, names(), rejects=True)
     source.line("used = 0")
+    if "takes" in spec:
+        source.constants["check"] = compile_taken(spec["takes"], (*path, "takes"), pieces.faults).check
+        source.line("check(document)")
     env = prepare(source, spec, path, env)
     if rewrites:
         source.rewrite(rules, (*path, "rewrite"), env)

@@ -102,12 +102,16 @@ SIGNS = [
 ]
 
 
+SAID = {"role": "user", "content": "Hi"}
+CONTENT = {"role": "user", "parts": [{"text": "Hi"}]}
+
+
 @pytest.mark.parametrize(("provider", "path", "sign"), SIGNS)
 @pytest.mark.parametrize("early", [True, False], ids=["before the first event", "behind it"])
 async def test_signs_of_life_are_nothing_that_a_parser_sees(beating: Play, provider: str, path: str, sign: bytes, early: bool) -> None:
     script, gate = silent(provider, early)
     beating.upstream.answer(script)
-    body: dict[str, Any] = {"model": "openai/m", "messages": []} if "chat" in path else {"contents": []}
+    body: dict[str, Any] = {"model": "openai/m", "messages": [SAID]} if "chat" in path else {"contents": [CONTENT]}
     async with asyncio.timeout(DEADLINE), Connection(beating.address) as connection:
         connection.send("POST", path, json.dumps(body).encode(), {"content-type": "application/json"})
         status, headers = await connection.head()

@@ -114,7 +114,7 @@ def test_every_option_is_carried_or_reported(operation: str) -> None:
     }
     carried = {"seed", "num_predict", "top_k", "top_p", "temperature", "presence_penalty", "frequency_penalty", "stop"}
     for name, value in given.items():
-        said = {"messages": []} if operation == "ollama_chat" else {"prompt": "Hi"}
+        said = {"messages": [{"role": "user", "content": "Hi"}]} if operation == "ollama_chat" else {"prompt": "Hi"}
         chat, dropped = canonical(operation, {"model": "m", "options": {name: value}, **said})
         assert bool(dropped) != (name in carried), name
         assert bool(chat.keys() - {"model", "messages"}) == (name in carried), name
