@@ -141,10 +141,17 @@ def test_what_the_vendor_cannot_do(play: Play) -> None:
 
 
 def test_an_operation_the_dialect_does_not_have(play: Play) -> None:
-    served = play.run(script(RECORDINGS["cut-short"]), {"model": "command-a-03-2025", "input": "x"}, "/v1/responses")
+    served = play.run(script(RECORDINGS["cut-short"]), {"model": "command-a-03-2025", "input": "x"}, "/v1/moderations")
     assert 400 <= served.status < 500
     assert not faults("error", served.json())
     assert not play.upstream.asked
+
+
+def test_an_operation_that_becomes_a_chat(play: Play) -> None:
+    """The stranger wrote nothing for clients that speak Responses; they are served all the same."""
+    served = play.run(script(RECORDINGS["cut-short"]), {"model": "command-a-03-2025", "input": "x"}, "/v1/responses")
+    assert (served.status, served.json()["object"], served.json()["status"]) == (200, "response", "incomplete")
+    assert served.json()["output"][0]["content"][0]["text"]
 
 
 def test_its_samples() -> None:
