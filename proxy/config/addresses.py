@@ -6,9 +6,12 @@ import ipaddress
 import re
 from dataclasses import dataclass
 from typing import Literal
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?\.?")
+_SECRET_PARAMETER = re.compile(
+    r"((x-)?(api|access|auth|subscription)[-_]?)?(key|token)|([a-z]+[-_])?secret|password|sig(nature)?", re.IGNORECASE
+)
 _PRIVATE_SUFFIXES = (".localhost", ".local", ".internal", ".lan", ".home.arpa", ".test")
 
 
@@ -35,6 +38,11 @@ def parse_base_url(text: str) -> BaseUrl:
     scheme: Literal["http", "https"] = "https" if parts.scheme == "https" else "http"
     path = re.sub(r"/{2,}", "/", parts.path).rstrip("/")
     return BaseUrl(scheme, _host(parts.hostname), port or (443 if scheme == "https" else 80), path, parts.query)
+
+
+def secret_parameter(query: str) -> str | None:
+    """The name of the first parameter that, by its name, holds a secret."""
+    return next((name for name, _ in parse_qsl(query) if _SECRET_PARAMETER.fullmatch(name)), None)
 
 
 def check_proxy(text: str) -> None:

@@ -42,5 +42,6 @@ CODES = {
     "plain-http": "a public host without encryption (warning)",
     "open-server": "a server that other machines can reach, without client keys (warning)",
     "open-admin": "an admin address that other machines can reach, without keys",
+    "secret-in-url": "a secret in the query of a base URL (warning)",
     "inline-secret": "a secret in the file itself (warning)",
 }

@@ -18,7 +18,7 @@ KEY_CODES = frozenset({"unknown-key", "bad-name", "unknown-operator"})
 
 _WIDTH = 150
 _SECRET = re.compile(
-    r"""((?:key|token|secret|password|authorization)["']?\s*:\s*["']?(?:Bearer\s+)?(?:\$\{\w+:-)?)   # a name that says so
+    r"""((?:key|token|secret|password|authorization|sig|signature)["']?\s*[:=]\s*["']?(?:Bearer\s+)?(?:\$\{\w+:-)?)   # a name that says so
         ([^\s"'{}$,/.][^\s"'{}$,]{3})([^\s"'{}$,]{8,})   # a value, or a default, that is no ${…} and no path""",
     re.VERBOSE | re.IGNORECASE,
 )

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from yaml.nodes import ScalarNode
 
-from proxy.config.addresses import BaseUrl, check_proxy, is_public, parse_base_url
+from proxy.config.addresses import BaseUrl, check_proxy, is_public, parse_base_url, secret_parameter
 from proxy.config.dialects import Shelf, Spec
 from proxy.config.files import DEMOS
 from proxy.config.globs import Glob
@@ -151,6 +151,11 @@ class Providers:
         if url.scheme == "http" and is_public(url.host) and "socket" not in entry:
             message = f"requests and keys go to {url.host} unencrypted"
             self.report.warn((*path, "base_url"), "plain-http", message, "write https://", length=len(text))
+        if secret := secret_parameter(url.query):
+            message = f"a secret in a URL ({secret}) gets into the logs of whatever it passes"
+            self.report.warn(
+                (*path, "base_url"), "secret-in-url", message, "give it as `key`; `auth` says in which header it goes", length=len(text)
+            )
         return url
 
     def proxy(self, entry: Mapping[str, Any], path: SpecPath) -> None:
