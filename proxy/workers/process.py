@@ -19,6 +19,13 @@ from proxy.workers.summing import Families, parse
 
 logger = logging.getLogger(__name__)
 
+#: Seconds between an answer and the next question whether it is still there.
+PAUSE = 5.0
+#: Seconds without an answer after which it hangs. They are counted in parts: when the whole machine or container stood still, only one
+#: of them has passed, and the answers that came meanwhile are read before the next.
+SILENCE = 30.0
+_PARTS = 10
+
 #: Seconds that a process which has closed its channel has to be gone.
 _LAST_BREATH = 2.0
 
@@ -26,7 +33,7 @@ _ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
 
 
 class Process:
-    """A worker. `ready`: it serves; `failure`: why it could not; `measured`: its metrics, as it last told them."""
+    """A worker. `ready`: it serves; `failure`: why it could not, or does not any more; `measured`: its metrics, as it last told them."""
 
     def __init__(self, pid: int, hand: Hand, measure: Callable[[], Awaitable[bytes]]) -> None:
         self.pid = pid
@@ -56,6 +63,27 @@ class Process:
         task = asyncio.create_task(self._tell(name, body))
         self._telling.add(task)
         task.add_done_callback(self._telling.discard)
+
+    async def attend(self) -> None:
+        """Returns when it has closed its channel, which one that hangs is made to do: nothing else ends it."""
+        while await self._answers():
+            with suppress(TimeoutError):
+                async with asyncio.timeout(PAUSE):
+                    await self.channel.closed.wait()
+                    return
+        logger.error("the worker %d has not answered for %g s and is killed", self.pid, SILENCE)
+        self.failure = "it did not answer"
+        self.kill()
+        await self.channel.closed.wait()
+
+    async def _answers(self) -> bool:
+        """Whether it says anything in time. One that is gone is not silent."""
+        asked = asyncio.create_task(self._tell("there", b""))
+        for _ in range(_PARTS):
+            if (await asyncio.wait((asked,), timeout=SILENCE / _PARTS))[0]:
+                return True
+        asked.cancel()
+        return False
 
     async def measure(self, seconds: float) -> None:
         """Asks for its metrics."""

@@ -237,7 +237,7 @@ class Supervisor:
 
     async def _watch(self, slot: Slot, worker: Process) -> None:
         """Sees a worker to its end."""
-        await worker.channel.closed.wait()
+        await worker.attend()
         code = await worker.reaped()
         for connection in worker.hand.close():
             self._giver.give(connection)
@@ -290,7 +290,7 @@ class Supervisor:
             former = slot.worker
             slot.occupy(fresh)
             if former is not None:
-                former.tell("retire", msgspec.json.encode(RETIREMENT))
+                self._retire(former)
 
     async def _roll(self, config: Config) -> None:
         wanted = places(config.server)
@@ -311,8 +311,12 @@ class Supervisor:
                 task.cancel()
             slot.close()
             if worker is not None:
-                worker.tell("retire", msgspec.json.encode(RETIREMENT))
+                self._retire(worker)
         self._release([place for place in self._bound if place not in wanted])
+
+    def _retire(self, worker: Process) -> None:
+        worker.tell("retire", msgspec.json.encode(RETIREMENT))
+        _keep(self._watching, worker.end(RETIREMENT + PATIENCE))
 
     # ── sockets ──
 

@@ -10,7 +10,7 @@ import resource
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -24,6 +24,8 @@ DEADLINE = 30.0  # seconds for anything: the machine may be busy
 
 class Program:
     """An async context: the process, from the moment it serves until it has ended. `said`: the lines of stderr."""
+
+    python: Sequence[str] = ("-m", "proxy")  # what the interpreter is told to run
 
     def __init__(self, folder: Path, document: Mapping[str, Any], *argv: str, descriptors: int | None = None, stdout: Any = None) -> None:
         self.folder = folder
@@ -45,7 +47,7 @@ class Program:
         """Starts it, without waiting for anything."""
         environ = {name: value for name, value in os.environ.items() if not name.startswith("SAMEWIRE")} | {"PYTHONPATH": str(ROOT)}
         self.process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "proxy", *self._argv, cwd=self.folder, env=environ, stdout=self._stdout, stderr=subprocess.PIPE,
+            sys.executable, *self.python, *self._argv, cwd=self.folder, env=environ, stdout=self._stdout, stderr=subprocess.PIPE,
             preexec_fn=self._limit if self._descriptors else None,
         )  # fmt: skip
         self._reading = asyncio.create_task(self._read())

@@ -49,10 +49,13 @@ class Site(Program):
 
 
 @asynccontextmanager
-async def site(folder: Path, *argv: str, stdout: Any = None, **server: Any) -> AsyncIterator[Site]:
+async def site(folder: Path, *argv: str, stdout: Any = None, before: str = "", **server: Any) -> AsyncIterator[Site]:
+    """`before`: Python that runs first in the process, to shorten a time that is not configured."""
     async with Upstream() as upstream:
         upstream.answer(openai_answer(HELLO))
         program = Site(folder, document(upstream, **server), *argv, stdout=stdout)
         program.upstream = upstream
+        if before:
+            program.python = ("-c", f"{before}\nfrom proxy.__main__ import main\nmain()")
         async with program:
             yield program
