@@ -90,11 +90,12 @@ class Server:
 
 @dataclass(frozen=True, slots=True)
 class Tls:
-    """PEM files: the authority that signs the upstream's certificate, and our own certificate."""
+    """PEM files: the authority that signs the upstream's certificate, and our own certificate. `digest` is that of what they held."""
 
     ca: str | None = None
     cert: str | None = None
     key: str | None = None
+    digest: bytes = field(default=b"", compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -178,15 +179,19 @@ class Providers:
 
     def tls(self, entry: Mapping[str, Any], path: SpecPath, state: State) -> Tls:
         files = {key: self.file(name) for key, name in entry.get("tls", {}).items()}
+        digest = hashlib.sha256()
         for key, name in files.items():
             if state == "no key" or not name:
                 continue
             place, length = (*path, "tls", key), len(entry["tls"][key])
             if not Path(name).is_file():
                 self.report.add(place, "missing-file", f"there is no file {name}", length=length)
-            elif b"-----BEGIN " not in Path(name).read_bytes():
+                continue
+            held = Path(name).read_bytes()
+            digest.update(held)
+            if b"-----BEGIN " not in held:
                 self.report.add(place, "no-certificate", f"there is no PEM text in {name}", length=length)
-        return Tls(**files)
+        return Tls(files.get("ca"), files.get("cert"), files.get("key"), digest.digest())
 
     def file(self, name: str | None) -> str | None:
         return None if name is None else str(self.folder / name)

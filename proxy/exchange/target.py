@@ -170,7 +170,7 @@ def _standing(choice: Choice, standings: Standings) -> Standing:
 
 def _origin(provider: Provider) -> Origin:
     tls = provider.tls
-    return Origin(provider.scheme, provider.host, provider.port, provider.socket, provider.proxy, tls.ca, tls.cert, tls.key)
+    return Origin(provider.scheme, provider.host, provider.port, provider.socket, provider.proxy, tls.ca, tls.cert, tls.key, tls.digest)
 
 
 def _path(choice: Choice, stream: bool, identifier: str, query: str) -> str:

@@ -39,7 +39,7 @@ class Connector:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._lookups: dict[tuple[str, int], tuple[float, asyncio.Task[Addresses]]] = {}
-        self._contexts: dict[tuple[str | None, str | None, str | None], ssl.SSLContext] = {}
+        self._contexts: dict[tuple[str | None, str | None, str | None, bytes], ssl.SSLContext] = {}
 
     async def connect(self, protocol: Callable[[], asyncio.Protocol], origin: Origin, seconds: float) -> None:
         """Open one connection, TLS and all, within so many seconds. A cancelled or failed attempt leaves no socket open.
@@ -132,10 +132,10 @@ class Connector:
             raise ConnectionError(f"it answered CONNECT with {head[:12].decode('ascii', 'replace')!a}")
 
     def tls(self, origin: Origin) -> ssl.SSLContext | None:
-        """The context for an https origin, made once for each set of certificate files. Raises UpstreamError of kind tls."""
+        """The context for an https origin, made once for what each set of certificate files held. Raises UpstreamError of kind tls."""
         if origin.scheme != "https":
             return None
-        files = origin.ca, origin.cert, origin.key
+        files = origin.ca, origin.cert, origin.key, origin.held
         context = self._contexts.get(files)
         if context is None:
             with _reported("tls", f"the certificate files for {origin.host} cannot be used"):

@@ -14,7 +14,8 @@ class Origin(NamedTuple):
     `host` is ASCII: a name (IDNA-encoded if need be) or an IP address without brackets.
     `uds` is the path of a Unix socket to dial instead of `host` and `port` (which then only name the host).
     `proxy` is the URL of an outbound proxy, `http://[user:password@]host[:port]`.
-    `ca` is a PEM file with the only authorities to trust (default: the system's); `cert` and `key` are the client's certificate and key.
+    `ca` is a PEM file with the only authorities to trust (default: the system's); `cert` and `key` are the client's certificate and key;
+    `held` tells files apart that were renewed at the same paths.
     """
 
     scheme: Literal["http", "https"]
@@ -25,6 +26,7 @@ class Origin(NamedTuple):
     ca: str | None = None
     cert: str | None = None
     key: str | None = None
+    held: bytes = b""
 
     @property
     def authority(self) -> str:

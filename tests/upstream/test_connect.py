@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from proxy.config import load
 from proxy.errors import UpstreamError
 from proxy.upstream import Origin, Pool
 
@@ -160,6 +161,23 @@ async def test_a_client_certificate(pool: Pool, server_tls: ssl.SSLContext, secu
         _, body = await exchange(pool, known)
         assert body == b"ok"
         assert upstream.peers[-1].writer.get_extra_info("peercert")["subject"] == ((("commonName", "client"),),)
+
+
+async def test_certificates_renewed_at_the_same_paths(pool: Pool, server_tls: ssl.SSLContext, certificates: Path, tmp_path: Path) -> None:
+    server_tls.verify_mode = ssl.CERT_REQUIRED
+    server_tls.load_verify_locations(certificates / "ca.pem")
+    (tmp_path / "ca.pem").write_bytes((certificates / "ca.pem").read_bytes())
+    routes = tmp_path / "routes.yaml"
+    entry = "{base_url: 'https://localhost', dialect: openai, tls: {ca: ca.pem, cert: own.pem}}"
+    routes.write_text(f"version: 1\nproviders:\n  up: {entry}\n")
+    async with Upstream(*[times(2, request, answer())] * 2, tls=server_tls) as upstream:
+        for name in ("client", "server", "server"):
+            held = b"".join((certificates / f"{name}.{kind}").read_bytes() for kind in ("pem", "key"))
+            (tmp_path / "own.pem").write_bytes(held)
+            tls = load(routes, {}).providers["up"].tls
+            await exchange(pool, Origin("https", "localhost", upstream.port, None, None, tls.ca, tls.cert, tls.key, tls.digest))
+            assert upstream.peers[-1].writer.get_extra_info("peercert")["subject"] == ((("commonName", name),),)
+        assert len(upstream.peers) == 2
 
 
 @pytest.mark.parametrize("field", ["ca", "cert"])
