@@ -115,7 +115,7 @@ def _request(
     env = Env(root, root, names(), rejects=True)
     source.line("used = 0")
     if "takes" in spec:
-        source.constants["check"] = compile_taken(spec["takes"], (*path, "takes"), pieces.faults).check
+        source.constants["check"] = compile_taken(spec["takes"], (*path, "takes"), pieces.faults).refuse_misfits
         source.line("check(document)")
     env = prepare(source, spec, path, env)
     if rewrites:

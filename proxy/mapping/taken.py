@@ -34,6 +34,21 @@ class Rejected(Exception):
         self.code = code
 
 
+class Misfit(Exception):
+    """Something does not fit: what is said of it, and its place in the value that was checked."""
+
+    def __init__(self, said: str, code: str) -> None:
+        super().__init__(said)
+        self.said = said
+        self.code = code
+        self.place = ""
+
+    def inside(self, step: str) -> Misfit:
+        """The same, in what is around that value."""
+        self.place = f"{step}{'' if self.place[:1] in ('', '[') else '.'}{self.place}"
+        return self
+
+
 @dataclass(slots=True)
 class Shape:
     """What may stand at one place; nothing given: anything. Null is nothing, but for an item of a list.
@@ -49,29 +64,45 @@ class Shape:
     members: dict[tuple[str, ...], Shape] = field(default_factory=dict)
     items: Shape | None = None
 
-    def check(self, value: Any, at: str = "") -> None:
+    def refuse_misfits(self, body: Any) -> None:
         """Raises Rejected for the first thing that does not fit, and names its place."""
+        try:
+            self.check(body)
+        except Misfit as misfit:
+            raise Rejected(f"`{misfit.place}` {misfit.said}", misfit.place, misfit.code) from None
+
+    def check(self, value: Any) -> None:
+        """Raises Misfit. The place is put together on the way back: most bodies fit."""
         if self.types and type(value) not in self.types:
-            raise Rejected(f"`{at}` must be {self.called}", at, "invalid_type")
+            raise Misfit(f"must be {self.called}", "invalid_type")
         if self.words and value not in self.words:
-            raise Rejected(f"`{at}` must be one of {', '.join(self.words)}", at, "invalid_value")
-        if self.items is not None and type(value) is list:
-            for number, item in enumerate(value):
-                self.items.check(item, f"{at}[{number}]")
+            raise Misfit(f"must be one of {', '.join(self.words)}", "invalid_value")
         if type(value) is dict:
             if self.items is not None:
-                self.items.check(value, at)
-            self.check_members(value, f"{at}." if at else "")
+                self.items.check(value)
+            self.check_members(value)
+        elif self.items is not None and type(value) is list:
+            number = 0
+            try:
+                for number, item in enumerate(value):  # noqa: B007 - the one that does not fit is named behind the loop
+                    self.items.check(item)
+            except Misfit as misfit:
+                raise misfit.inside(f"[{number}]") from None
 
-    def check_members(self, value: Mapping[str, Any], before: str) -> None:
-        """`before`: what stands before a member's name."""
-        for names, shape in self.members.items():
-            name = names[0] if len(names) == 1 else next((name for name in names if value.get(name) is not None), names[0])
-            member = value.get(name)
-            if shape.required and (member is None or member in ([], "")):
-                raise Rejected(f"`{before}{name}` is {'missing' if member is None else 'empty'}", before + name, "missing_parameter")
-            if member is not None:
-                shape.check(member, before + name)
+    def check_members(self, value: Mapping[str, Any]) -> None:
+        name = ""
+        try:
+            for names, shape in self.members.items():
+                name = names[0] if len(names) == 1 else next((name for name in names if value.get(name) is not None), names[0])
+                member = value.get(name)
+                if member is not None:
+                    if shape.required and member in ([], ""):
+                        raise Misfit("is empty", "missing_parameter")
+                    shape.check(member)
+                elif shape.required:
+                    raise Misfit("is missing", "missing_parameter")
+        except Misfit as misfit:
+            raise misfit.inside(name) from None
 
 
 def compile_taken(spec: Mapping[str, Any], path: SpecPath, faults: Faults) -> Shape:
