@@ -121,6 +121,12 @@ class Program:
         text = (await self.ask("GET", "/metrics", address or self.admin)).body.decode()
         return sum(float(line.rpartition(" ")[2]) for line in text.splitlines() if line.startswith(name))
 
+    async def shows(self, name: str, value: float) -> None:
+        """Returns when the metric has that value."""
+        async with asyncio.timeout(DEADLINE):
+            while await self.metric(name) != value:  # noqa: ASYNC110 - a page tells of no change
+                await asyncio.sleep(0.02)
+
     async def workers(self) -> set[int]:
         """The process' children, but for those that have ended and are not reaped yet."""
         columns = ("-o", "pid=", "-o", "state=")

@@ -259,6 +259,7 @@ async def stuck(send) -> int:
 
 
 async def test_a_client_that_reads_slowly_slows_the_upstream(session, far, gateway):
+    gateway.set(close=10)  # the client has megabytes to read before it sees the end
     sent = asyncio.get_running_loop().create_future()
 
     async def pour(socket):
